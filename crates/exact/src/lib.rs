@@ -1,0 +1,1 @@
+//! Tensor programs whose result is the same bits on every machine.
