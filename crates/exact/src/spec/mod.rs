@@ -1,0 +1,3 @@
+//! The scalar definition of every operation.
+
+pub(crate) mod math;
