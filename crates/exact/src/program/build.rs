@@ -196,7 +196,7 @@ impl Builder {
         Ok(())
     }
 
-    pub(super) fn output_value(&mut self, name: &str, value: ValueId) -> Result<(), Error> {
+    pub(crate) fn output_value(&mut self, name: &str, value: ValueId) -> Result<(), Error> {
         self.value("output", value)?;
         self.name(name)?;
         let value = self.owned(value)?;
@@ -702,7 +702,7 @@ impl Builder {
         Ok(self.var(id))
     }
 
-    pub(super) fn push_leaf(&mut self, name: &str, state: bool, ty: Type) -> Result<ValueId, Error> {
+    pub(crate) fn push_leaf(&mut self, name: &str, state: bool, ty: Type) -> Result<ValueId, Error> {
         self.name(name)?;
         let source = if state { Source::State } else { Source::Input };
         let from = From::Leaf(self.leaves.len());

@@ -10,49 +10,7 @@
 //! [`Level`](crate::Level). Payloads and signs of NaN may differ between machines inside a function; whoever
 //! stores a result passes it through [`canon`], and so do [`unary`] and [`binary`].
 
-/// The functions of one number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)]
-pub(crate) enum UnaryFn {
-    Neg,
-    Abs,
-    Sqrt,
-    Rsqrt,
-    Recip,
-    Exp,
-    Log,
-    Tanh,
-    Sin,
-    Cos,
-    Sigmoid,
-    Silu,
-    Gelu,
-    Relu,
-}
-
-/// The functions of two numbers. The gradients take (x, dy).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)]
-pub(crate) enum BinaryFn {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Max,
-    Min,
-    SiluGrad,
-    GeluGrad,
-    ReluGrad,
-}
-
-/// The comparisons.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)]
-pub(crate) enum CompareFn {
-    Lt,
-    Le,
-    Eq,
-}
+use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
 
 /// The canonical NaN, the only one that is ever stored.
 pub(crate) const NAN: f32 = f32::from_bits(0x7fc0_0000);
