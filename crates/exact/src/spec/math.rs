@@ -58,9 +58,13 @@ pub(crate) enum CompareFn {
 pub(crate) const NAN: f32 = f32::from_bits(0x7fc0_0000);
 
 /// `x`, or the canonical NaN for any NaN.
+///
+/// By integers: to a compiler one NaN is as good as another, and it drops the choice when written as
+/// `if x.is_nan()` (as LLVM 21 does after a square root).
 #[inline(always)]
 pub(crate) fn canon(x: f32) -> f32 {
-    if x.is_nan() { NAN } else { x }
+    let bits = x.to_bits();
+    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { NAN.to_bits() } else { bits })
 }
 
 /// How a fused multiply-add is computed. Both ways give the same bits (but for the payload of a NaN).
@@ -491,4 +495,4 @@ pub(crate) fn compare(f: CompareFn, a: f32, b: f32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -38,7 +38,8 @@ pub(crate) fn specials() -> Vec<f32> {
     all
 }
 
-fn xorshift(state: &mut u64) -> u32 {
+/// The next of a sequence of pseudo-random bits; the state must not be zero.
+pub(crate) fn xorshift(state: &mut u64) -> u32 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
