@@ -1,0 +1,172 @@
+//! The register tile: a few rows of C, one or more vectors wide, kept in registers for up to one block of K.
+//!
+//! Each element is its own chain `acc = fma(a, b, acc)` with k rising, so the shape of the tile, the vector's width and
+//! the order of tiles do not show in the bits.
+
+use super::lanes::{Lanes, Plain};
+use crate::cpu::Level;
+#[cfg(target_arch = "aarch64")]
+use crate::spec::math::Hard;
+use crate::spec::math::Soft;
+
+/// What becomes of the chain's sum, and where the chain starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    /// The first block of K: chains start at +0 and their sums are stored.
+    Store,
+    /// A further part of the same block: chains start with what C holds.
+    Chain,
+    /// A further block: chains start at +0 and their sums are added to C.
+    Add,
+}
+
+/// One call of a tile kernel: `c[i, j] (mode) sum over p < k of a[i, p] * b[p, j]`.
+///
+/// Row `p` of B lies at `b + p * ldb`; its vectors are full but the last, which has `last` lanes, `1 <= last <= W`.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    pub(crate) k: usize,
+    /// `a[i, p]` is at `a + i * lda + p`, or `a + p * lda + i` in the kernels for columns.
+    pub(crate) a: *const f32,
+    pub(crate) lda: usize,
+    pub(crate) b: *const f32,
+    pub(crate) ldb: usize,
+    pub(crate) c: *mut f32,
+    pub(crate) ldc: usize,
+    pub(crate) last: usize,
+    pub(crate) mode: Mode,
+}
+
+/// A tile kernel of some height, width and layout of A.
+pub(crate) type TileFn = unsafe fn(Tile);
+
+#[inline(always)]
+unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
+    let Tile { k, mut a, lda, mut b, ldb, c, ldc, last, mode } = t;
+    // SAFETY: the caller promises the instructions, and that A, B and C hold what `Tile` describes.
+    unsafe {
+        let mask = V::first(last);
+        let at = |i: usize, j: usize| c.add(i * ldc + j * V::W);
+        let load = |p: *const f32, masked: bool| if masked { V::load_first(p, mask) } else { V::load(p) };
+        let mut acc = [[V::splat(0.0); N]; M];
+        for i in 0..M {
+            for j in 0..N {
+                if mode == Mode::Chain {
+                    acc[i][j] = load(at(i, j), j + 1 == N && last < V::W);
+                } else {
+                    V::prefetch(at(i, j));
+                }
+            }
+        }
+        let mut step = |masked: bool| {
+            let mut row = [V::splat(0.0); N];
+            for j in 0..N {
+                row[j] = load(b.add(j * V::W), masked && j + 1 == N);
+            }
+            for i in 0..M {
+                let x = V::splat(*a.add(if COLUMNS { i } else { i * lda }));
+                for j in 0..N {
+                    acc[i][j] = V::fma(x, row[j], acc[i][j]);
+                }
+            }
+            // The step after the last leaves the matrices.
+            a = a.wrapping_add(if COLUMNS { lda } else { 1 });
+            b = b.wrapping_add(ldb);
+        };
+        if last == V::W {
+            (0..k).for_each(|_| step(false));
+        } else {
+            (0..k).for_each(|_| step(true));
+        }
+        for i in 0..M {
+            for j in 0..N {
+                let masked = j + 1 == N && last < V::W;
+                let mut sum = acc[i][j];
+                if mode == Mode::Add {
+                    sum = V::add(load(at(i, j), masked), sum);
+                }
+                let sum = sum.canon();
+                if masked {
+                    sum.store_first(at(i, j), mask);
+                } else {
+                    sum.store(at(i, j));
+                }
+            }
+        }
+    }
+}
+
+/// The kernels and sizes of one level.
+pub(crate) struct Kernels {
+    /// Lanes of a vector.
+    pub(crate) width: usize,
+    /// Rows of the tallest tile.
+    pub(crate) rows: usize,
+    /// `[A by columns][vectors - 1][rows - 1]`.
+    pub(crate) tiles: [[&'static [TileFn]; 2]; 2],
+    /// For few rows, A by rows: `[rows - 1]` is the number of vectors and the kernel.
+    pub(crate) thin: &'static [(usize, TileFn)],
+}
+
+impl Kernels {
+    /// Columns of the widest tile, but for the thin ones.
+    pub(crate) const fn columns(&self) -> usize {
+        2 * self.width
+    }
+
+    /// The kernel for `rows` by at most [`Kernels::columns`] columns, and the lanes of its last vector.
+    #[inline]
+    pub(crate) fn tile(&self, a_by_columns: bool, rows: usize, columns: usize) -> (TileFn, usize) {
+        let vectors = columns.div_ceil(self.width);
+        let last = columns - (vectors - 1) * self.width;
+        (self.tiles[a_by_columns as usize][vectors - 1][rows - 1], last)
+    }
+}
+
+/// The kernels of `level`.
+pub(crate) fn kernels(level: Level) -> &'static Kernels {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => &AVX512,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => &AVX2,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => &NEON,
+        _ => &PORTABLE,
+    }
+}
+
+/// The tables of one level: a function that compiles `tile` with the level's instructions, at every height.
+macro_rules! level {
+    ($table:ident, $run:ident, $lanes:ty, [$($feature:meta)?], rows: $rows:literal [$($m:literal)*],
+     thin: [$($tm:literal x $tv:literal),*]) => {
+        $(#[$feature])?
+        unsafe fn $run<const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::<$lanes, M, N, COLUMNS>(t) }
+        }
+        static $table: Kernels = Kernels {
+            width: <$lanes as Lanes>::W,
+            rows: $rows,
+            tiles: [
+                [&[$($run::<$m, 1, false>),*], &[$($run::<$m, 2, false>),*]],
+                [&[$($run::<$m, 1, true>),*], &[$($run::<$m, 2, true>),*]],
+            ],
+            thin: &[$(($tv, $run::<$tm, $tv, false>)),*],
+        };
+    };
+}
+
+level!(PORTABLE, portable, Plain<Soft>, [], rows: 4 [1 2 3 4], thin: [1 x 4, 2 x 2, 3 x 2, 4 x 2]);
+
+#[cfg(target_arch = "aarch64")]
+level!(NEON, neon, Plain<Hard>, [], rows: 6 [1 2 3 4 5 6], thin: [1 x 6, 2 x 5, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
+
+#[cfg(target_arch = "x86_64")]
+level!(AVX2, avx2, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
+    rows: 6 [1 2 3 4 5 6], thin: [1 x 8, 2 x 4, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
+
+#[cfg(target_arch = "x86_64")]
+level!(AVX512, avx512, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
+    rows: 14 [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+    thin: [1 x 8, 2 x 8, 3 x 8, 4 x 6, 5 x 5, 6 x 4, 7 x 3, 8 x 3]);
