@@ -4,7 +4,8 @@
 //! the inputs (the same address), but must not overlap one otherwise.
 
 use super::lanes::kernel;
-use crate::spec::math::{self, BinaryFn, CompareFn, SIN_SMALL, UnaryFn, canon};
+use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
+use crate::spec::math::{self, SIN_SMALL, canon};
 
 /// One input of a kernel: as many elements as the output has, or one for all.
 #[derive(Clone, Copy)]
