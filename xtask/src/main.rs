@@ -1,0 +1,78 @@
+//! `cargo xtask`: the one entry for everything a developer does in this repository.
+//!
+//! Each command is a short list of *steps*; a step is one program run with a headline before it and its time
+//! after it. `cargo xtask --help` is the manual.
+
+#[cfg(test)]
+mod arrows;
+mod bench;
+mod python;
+mod step;
+mod suite;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The one entry for everything a developer does here.
+
+Usage: cargo xtask <command>
+
+Checks
+  test                  every check CI makes, in CI's order, ending with the tests; run it before you push
+  lint                  the quick ones: rustfmt, clippy, rustdoc, licences
+  deny                  licences, sources and bans of the dependencies (deny.toml), by cargo-deny, which the
+                        first run installs into target/tools
+
+What is generated
+  vectors               write the conformance vectors of `exact` anew from the scalar spec
+  vectors --check       prove that the committed vectors are what the spec gives
+
+Other people's software against ours (downloads it into target/ the first time)
+  conformance [NAME]    without a name: every suite
+      torch             values and gradients of the differentiable operations against PyTorch
+  bench NAME [OPTIONS]  ours and its peers in turn, in one run: medians and ratios (above 1: ours is better)
+      exact             gemm, math, train, conv and trace, one after the other
+      gemm              matrix products against the gemm crate and PyTorch
+      math              exp, log, tanh, sin, cos, rsqrt, silu against std and PyTorch
+      train             one training step of a small decoder against PyTorch
+      conv              a 3D convolutional network against PyTorch
+      trace             hashing every operation's output against plain execution
+      build             the cold release build of the workspace, in seconds
+    --json              one JSON object per figure and line, nothing else on stdout
+    --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay
+    --quick             few rounds and small shapes: is it alive, not how fast is it
+
+Exit status: 0 when all went well, 1 when a check failed, 2 when the command line was wrong.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        [] | ["help" | "-h" | "--help", ..] | [_, "-h" | "--help"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        ["test"] => suite::test(),
+        ["lint"] => suite::lint(),
+        ["deny"] => suite::deny(),
+        ["vectors"] => suite::vectors(false),
+        ["vectors", "--check"] => suite::vectors(true),
+        ["conformance", names @ ..] => bench::conformance(names),
+        ["bench", name, options @ ..] if !name.starts_with('-') => bench::bench(name, options),
+        other => {
+            eprintln!(
+                "cargo xtask: no such command: `{}`. `cargo xtask --help` lists them.",
+                other.join(" ")
+            );
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\ncargo xtask {}: {why}", args.join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}
