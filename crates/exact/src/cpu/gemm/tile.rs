@@ -40,56 +40,80 @@ pub(crate) struct Tile {
 /// A tile kernel of some height, width and layout of A.
 pub(crate) type TileFn = unsafe fn(Tile);
 
+/// A full vector, or the first lanes of one.
+#[inline(always)]
+unsafe fn load<V: Lanes>(p: *const f32, mask: V::Mask, masked: bool) -> V {
+    // SAFETY: the caller's promise.
+    unsafe { if masked { V::load_first(p, mask) } else { V::load(p) } }
+}
+
+/// One k of a tile: `acc[i][j] = a[i] * b[j] + acc[i][j]`.
+#[inline(always)]
+unsafe fn step<V: Lanes, const M: usize, const N: usize>(
+    acc: &mut [[V; N]; M],
+    a: *const f32,
+    stride: usize,
+    b: *const f32,
+    mask: V::Mask,
+    masked: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut row = [V::splat(0.0); N];
+        for (j, b_vector) in row.iter_mut().enumerate() {
+            *b_vector = load(b.add(j * V::W), mask, masked && j + 1 == N);
+        }
+        for (i, acc) in acc.iter_mut().enumerate() {
+            let x = V::splat(*a.add(i * stride));
+            for (acc, &b) in acc.iter_mut().zip(&row) {
+                *acc = V::fma(x, b, *acc);
+            }
+        }
+    }
+}
+
+// No closures here: they would be compiled apart, without the caller's instructions.
 #[inline(always)]
 unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
     let Tile { k, mut a, lda, mut b, ldb, c, ldc, last, mode } = t;
+    let (stride, next) = if COLUMNS { (1, lda) } else { (lda, 1) };
     // SAFETY: the caller promises the instructions, and that A, B and C hold what `Tile` describes.
     unsafe {
         let mask = V::first(last);
-        let at = |i: usize, j: usize| c.add(i * ldc + j * V::W);
-        let load = |p: *const f32, masked: bool| if masked { V::load_first(p, mask) } else { V::load(p) };
         let mut acc = [[V::splat(0.0); N]; M];
-        for i in 0..M {
-            for j in 0..N {
+        for (i, acc) in acc.iter_mut().enumerate() {
+            for (j, acc) in acc.iter_mut().enumerate() {
+                let c = c.add(i * ldc + j * V::W);
                 if mode == Mode::Chain {
-                    acc[i][j] = load(at(i, j), j + 1 == N && last < V::W);
+                    *acc = load(c, mask, j + 1 == N && last < V::W);
                 } else {
-                    V::prefetch(at(i, j));
+                    V::prefetch(c);
                 }
             }
         }
-        let mut step = |masked: bool| {
-            let mut row = [V::splat(0.0); N];
-            for j in 0..N {
-                row[j] = load(b.add(j * V::W), masked && j + 1 == N);
-            }
-            for i in 0..M {
-                let x = V::splat(*a.add(if COLUMNS { i } else { i * lda }));
-                for j in 0..N {
-                    acc[i][j] = V::fma(x, row[j], acc[i][j]);
-                }
-            }
-            // The step after the last leaves the matrices.
-            a = a.wrapping_add(if COLUMNS { lda } else { 1 });
-            b = b.wrapping_add(ldb);
-        };
+        // The pointers' last step leaves the matrices, hence `wrapping_add`.
         if last == V::W {
-            (0..k).for_each(|_| step(false));
+            for _ in 0..k {
+                step(&mut acc, a, stride, b, mask, false);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
+            }
         } else {
-            (0..k).for_each(|_| step(true));
+            for _ in 0..k {
+                step(&mut acc, a, stride, b, mask, true);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
+            }
         }
-        for i in 0..M {
-            for j in 0..N {
+        for (i, acc) in acc.iter().enumerate() {
+            for (j, &acc) in acc.iter().enumerate() {
+                let c = c.add(i * ldc + j * V::W);
                 let masked = j + 1 == N && last < V::W;
-                let mut sum = acc[i][j];
-                if mode == Mode::Add {
-                    sum = V::add(load(at(i, j), masked), sum);
-                }
-                let sum = sum.canon();
+                let sum = if mode == Mode::Add { V::add(load(c, mask, masked), acc) } else { acc }.canon();
                 if masked {
-                    sum.store_first(at(i, j), mask);
+                    sum.store_first(c, mask);
                 } else {
-                    sum.store(at(i, j));
+                    sum.store(c);
                 }
             }
         }
