@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Error;
 use crate::cpu::{self, Level, Pool};
 use crate::plan::Needs;
 use crate::program::op::Op;
 use crate::shape::{Shape, Type};
 use crate::spec::{self, At, Operands, Tensor};
-use crate::Error;
 
 /// A tensor where it lies in a session's memory.
 #[derive(Clone, Copy, Debug)]

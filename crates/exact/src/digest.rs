@@ -1,7 +1,9 @@
 //! BLAKE3 of a tensor, on several threads.
 
 use blake3::Hasher;
-use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root};
+use blake3::hazmat::{
+    ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root,
+};
 
 use crate::cpu::Pool;
 
@@ -34,7 +36,8 @@ fn in_pieces(bytes: &[u8], pool: &Pool) -> [u8; 32] {
     });
     // More than one piece, so the root is a merge of two subtrees.
     let left = left_subtree_len(bytes.len() as u64) as usize / PIECE;
-    let (l, r) = (subtree(&values[..left], left * PIECE), subtree(&values[left..], bytes.len() - left * PIECE));
+    let (l, r) =
+        (subtree(&values[..left], left * PIECE), subtree(&values[left..], bytes.len() - left * PIECE));
     *merge_subtrees_root(&l, &r, Mode::Hash).as_bytes()
 }
 

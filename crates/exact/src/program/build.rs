@@ -711,6 +711,11 @@ impl Builder {
         Ok(self.values.len() as u32 - 1)
     }
 
+    /// The elements of all values together.
+    pub(crate) fn total_elements(&self) -> usize {
+        self.values.iter().map(|v| v.ty.shape.elements()).sum()
+    }
+
     fn name(&mut self, name: &str) -> Result<(), Error> {
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             let name = name.chars().take(64).collect();

@@ -163,6 +163,25 @@ fn fused(at: At<'_>, x: &[&Tensor], types: &[Type]) -> Result<Vec<Tensor>, Error
     Ok(outputs)
 }
 
+/// Words that [`evaluate`] takes at the most, beside the operands and results themselves.
+pub(crate) fn words_needed(op: &Op, operands: &[Type], results: &[Type]) -> usize {
+    let total = |types: &[Type]| types.iter().map(|t| t.shape.elements()).sum::<usize>();
+    // Copies of operands and results, and every operand stretched.
+    let mut words = total(operands) + (1 + operands.len()) * total(results);
+    if op.is_fused() {
+        let mut builder = Builder::new();
+        let leaf = |(i, ty): (usize, &Type)| builder.push_leaf(&i.to_string(), false, *ty);
+        let leaves: Result<Vec<_>, _> = operands.iter().enumerate().map(leaf).collect();
+        match leaves.and_then(|leaves| expand(op, &mut builder, &leaves)) {
+            // Every value of the expansion is kept until it is done, and one operation at a time stretches its operands.
+            Ok(_) => words += 5 * builder.total_elements(),
+            // It will be refused for the same reason when it runs.
+            Err(_) => words = usize::MAX / 8,
+        }
+    }
+    words
+}
+
 /// Every element of `x` as it is read over `full`.
 fn stretched(x: &Tensor, full: &Shape) -> Tensor {
     let strides = x.shape().strides_over(full);
