@@ -5,6 +5,7 @@ pub(crate) mod lanes;
 mod level;
 pub(crate) mod map;
 mod pool;
+pub(crate) mod reduce;
 
 pub use level::Level;
 pub use pool::Pool;
