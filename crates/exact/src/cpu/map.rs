@@ -167,4 +167,4 @@ unsafe fn each1_patched(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,6 +9,7 @@ mod level;
 pub(crate) mod map;
 mod moved;
 mod pool;
+pub(crate) mod reduce;
 
 use crate::Error;
 use crate::device::{View, run_scalar};
