@@ -3,6 +3,7 @@
 //! [`run`] gives each operation to its kernel and its threads; the kernels themselves know nothing of programs.
 
 mod elementwise;
+mod folds;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 mod level;
@@ -139,6 +140,10 @@ pub(crate) unsafe fn run(
             | Op::Place { .. }
             | Op::WriteRows => {
                 moved::run(pool, at.op, x, y[0]);
+                Ok(())
+            }
+            Op::Reduce { .. } | Op::Dot { .. } | Op::ArgMax => {
+                folds::run(&cx, at.op, x, y[0]);
                 Ok(())
             }
             Op::Matmul { ta, tb } => {
