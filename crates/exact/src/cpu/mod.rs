@@ -6,6 +6,7 @@ mod level;
 pub(crate) mod map;
 mod pool;
 pub(crate) mod reduce;
+pub(crate) mod rows;
 
 pub use level::Level;
 pub use pool::Pool;
