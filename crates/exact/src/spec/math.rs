@@ -10,57 +10,19 @@
 //! [`Level`](crate::Level). Payloads and signs of NaN may differ between machines inside a function; whoever
 //! stores a result passes it through [`canon`], and so do [`unary`] and [`binary`].
 
-/// The functions of one number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)]
-pub(crate) enum UnaryFn {
-    Neg,
-    Abs,
-    Sqrt,
-    Rsqrt,
-    Recip,
-    Exp,
-    Log,
-    Tanh,
-    Sin,
-    Cos,
-    Sigmoid,
-    Silu,
-    Gelu,
-    Relu,
-}
-
-/// The functions of two numbers. The gradients take (x, dy).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)]
-pub(crate) enum BinaryFn {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Max,
-    Min,
-    SiluGrad,
-    GeluGrad,
-    ReluGrad,
-}
-
-/// The comparisons.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)]
-pub(crate) enum CompareFn {
-    Lt,
-    Le,
-    Eq,
-}
+use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
 
 /// The canonical NaN, the only one that is ever stored.
 pub(crate) const NAN: f32 = f32::from_bits(0x7fc0_0000);
 
 /// `x`, or the canonical NaN for any NaN.
+///
+/// By integers: to a compiler one NaN is as good as another, and it drops the choice when written as
+/// `if x.is_nan()` (as LLVM 21 does after a square root).
 #[inline(always)]
 pub(crate) fn canon(x: f32) -> f32 {
-    if x.is_nan() { NAN } else { x }
+    let bits = x.to_bits();
+    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { NAN.to_bits() } else { bits })
 }
 
 /// How a fused multiply-add is computed. Both ways give the same bits (but for the payload of a NaN).
@@ -150,20 +112,19 @@ const EXP: [f32; 5] = [0.00138201355, 0.0083686858, 0.0416682735, 0.166665211, 0
 /// ln 2 in two parts: the first has so few bits that n times it is exact for every n that occurs.
 const LN2: [f32; 2] = [0.693145752, 1.42860677e-6];
 
-/// Three factors of e^x for -150 <= x <= 88.8: a number near one and two powers of two, to be multiplied in this
-/// order. Their product may underflow (the last multiplication rounds, once) or overflow; the factors do not.
+/// e^x for -150 <= x <= 88.8 as `[t, a, b]`: `e^x = (1 + t) a b`, |t| < 1/2, a and b powers of two, to be multiplied in
+/// this order. The product may underflow (only the last multiplication rounds then) or overflow; no part of it does.
 ///
 /// `x = n ln 2 + r` with n an integer and |r| <= ln(2)/2, hence `e^x = 2^n e^r`.
 #[inline(always)]
-fn exp_factors<F: Fma>(x: f32) -> [f32; 3] {
+fn exp_parts<F: Fma>(x: f32) -> [f32; 3] {
     let t = F::fma(x, std::f32::consts::LOG2_E, ROUND);
     let n = t - ROUND;
     let r = F::fma(n, -LN2[0], x);
     let r = F::fma(n, -LN2[1], r);
-    let p = F::fma(horner::<F, 5>(EXP, r), r * r, r) + 1.0;
     let n = rounded(t);
     let half = n >> 1;
-    [p, pow2(half), pow2(n.wrapping_sub(half))]
+    [F::fma(horner::<F, 5>(EXP, r), r * r, r), pow2(half), pow2(n.wrapping_sub(half))]
 }
 
 /// `e^x`. Underflow is gradual, down to +0; exp(-inf) is +0.
@@ -171,8 +132,8 @@ fn exp_factors<F: Fma>(x: f32) -> [f32; 3] {
 pub(crate) fn exp<F: Fma>(x: f32) -> f32 {
     let x = if x > 88.8 { 88.8 } else { x };
     let x = if x < -150.0 { -150.0 } else { x };
-    let [p, a, b] = exp_factors::<F>(x);
-    p * a * b
+    let [t, a, b] = exp_parts::<F>(x);
+    (t + 1.0) * a * b
 }
 
 /// `(ln(1 + f) - f + f^2/2) / f^3` for 2/3 <= 1 + f < 4/3.
@@ -226,8 +187,8 @@ pub(crate) fn tanh<F: Fma>(x: f32) -> f32 {
     let u = a * a;
     let small = F::fma(horner::<F, 6>(TANH, u), u * a, a);
     let c = if a > 9.5 { 9.5 } else { a };
-    let [p, s, t] = exp_factors::<F>(c + c);
-    let large = 1.0 - 2.0 / (p * s * t + 1.0);
+    let [t, p, q] = exp_parts::<F>(c + c);
+    let large = 1.0 - 2.0 / ((t + 1.0) * p * q + 1.0);
     let y = if a < 0.625 { small } else { large };
     f32::from_bits(y.to_bits() | (x.to_bits() & 0x8000_0000))
 }
@@ -376,21 +337,21 @@ fn clamp(x: f32) -> f32 {
 /// overflows, and k is multiplied in before e underflows.
 #[inline(always)]
 fn times_sigmoid<F: Fma>(k: f32, v: f32) -> f32 {
-    let [p, a, b] = exp_factors::<F>(-v.abs());
-    let k = if v < 0.0 { k * p * a * b } else { k };
-    k / (1.0 + p * a * b)
+    let [t, a, b] = exp_parts::<F>(-v.abs());
+    let k = if v < 0.0 { F::fma(k, t, k) * a * b } else { k };
+    k / (1.0 + (t + 1.0) * a * b)
 }
 
 /// `dy s (1 + u (1 - s))` with `s = sigmoid(v)`, |v| <= 150: the derivative of `x sigmoid(v)` if u is x times that
 /// of v. `1 - s` is `sigmoid(-v)` and computed as such.
 #[inline(always)]
 fn times_sigmoid_grad<F: Fma>(u: f32, v: f32, dy: f32) -> f32 {
-    let [p, a, b] = exp_factors::<F>(-v.abs());
-    let e = p * a * b;
+    let [t, a, b] = exp_parts::<F>(-v.abs());
+    let e = (t + 1.0) * a * b;
     let r = 1.0 / (1.0 + e);
     let rest = if v < 0.0 { r } else { e * r };
     let k = F::fma(u, rest, 1.0);
-    let k = if v < 0.0 { k * p * a * b } else { k };
+    let k = if v < 0.0 { F::fma(k, t, k) * a * b } else { k };
     k * r * dy
 }
 
@@ -440,10 +401,10 @@ pub(crate) fn relu(x: f32) -> f32 {
     if x <= 0.0 { 0.0 } else { x }
 }
 
-/// `dy` where x is above zero or NaN, +0 elsewhere.
+/// `dy` where x is above zero, +0 elsewhere.
 #[inline(always)]
 pub(crate) fn relu_grad(x: f32, dy: f32) -> f32 {
-    if x <= 0.0 { 0.0 } else { dy }
+    if x > 0.0 { dy } else { 0.0 }
 }
 
 /// A function of one number, as stored.
@@ -491,4 +452,4 @@ pub(crate) fn compare(f: CompareFn, a: f32, b: f32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,170 @@
+//! Elementwise kernels: element i of the output from elements i of the inputs.
+//!
+//! Serial, over contiguous memory; the caller cuts long arrays into ranges for its threads. The output may be any of
+//! the inputs (the same address), but must not overlap one otherwise.
+
+use super::lanes::kernel;
+use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
+use crate::spec::math::{self, SIN_SMALL, canon};
+
+/// One input of a kernel: as many elements as the output has, or one for all.
+#[derive(Clone, Copy)]
+pub(crate) enum Operand {
+    /// Elements from here on.
+    Slice(*const f32),
+    /// The same for every element.
+    Scalar(f32),
+}
+
+kernel! {
+    /// `out[i] = f(x[i])`. Safety: x is readable and out writable for n elements; equal or disjoint.
+    pub(crate) unsafe fn unary<F>(f: UnaryFn, n: usize, x: *const f32, out: *mut f32) {
+        // SAFETY: the caller's contract is that of `each1`.
+        unsafe {
+            match f {
+                UnaryFn::Neg => each1(n, x, out, |x| -x),
+                UnaryFn::Abs => each1(n, x, out, f32::abs),
+                UnaryFn::Sqrt => each1(n, x, out, f32::sqrt),
+                UnaryFn::Rsqrt => each1(n, x, out, math::rsqrt::<F>),
+                UnaryFn::Recip => each1(n, x, out, |x| 1.0 / x),
+                UnaryFn::Exp => each1(n, x, out, math::exp::<F>),
+                UnaryFn::Log => each1(n, x, out, math::log::<F>),
+                UnaryFn::Tanh => each1(n, x, out, math::tanh::<F>),
+                UnaryFn::Sin => each1_patched(n, x, out, math::sin_small::<F>, math::sin_huge::<F>),
+                UnaryFn::Cos => each1_patched(n, x, out, math::cos_small::<F>, math::cos_huge::<F>),
+                UnaryFn::Sigmoid => each1(n, x, out, math::sigmoid::<F>),
+                UnaryFn::Silu => each1(n, x, out, math::silu::<F>),
+                UnaryFn::Gelu => each1(n, x, out, math::gelu::<F>),
+                UnaryFn::Relu => each1(n, x, out, math::relu),
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `out[i] = f(a[i], b[i])`. Safety: slices are readable and out writable for n elements; equal or disjoint.
+    pub(crate) unsafe fn binary<F>(f: BinaryFn, n: usize, a: Operand, b: Operand, out: *mut f32) {
+        // SAFETY: the caller's contract is that of `each`.
+        unsafe {
+            match f {
+                BinaryFn::Add => each2(n, a, b, out, |a, b| a + b),
+                BinaryFn::Sub => each2(n, a, b, out, |a, b| a - b),
+                BinaryFn::Mul => each2(n, a, b, out, |a, b| a * b),
+                BinaryFn::Div => each2(n, a, b, out, |a, b| a / b),
+                BinaryFn::Max => each2(n, a, b, out, math::max),
+                BinaryFn::Min => each2(n, a, b, out, math::min),
+                BinaryFn::SiluGrad => each2(n, a, b, out, math::silu_grad::<F>),
+                BinaryFn::GeluGrad => each2(n, a, b, out, math::gelu_grad::<F>),
+                BinaryFn::ReluGrad => each2(n, a, b, out, math::relu_grad),
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `out[i] = 1` where `f(a[i], b[i])` holds, else 0. Safety: as for [`binary`].
+    pub(crate) unsafe fn compare<F>(f: CompareFn, n: usize, a: Operand, b: Operand, out: *mut u32) {
+        // SAFETY: the caller's contract is that of `each`.
+        unsafe {
+            match f {
+                CompareFn::Lt => each(n, [a, b], out, |[a, b]| u32::from(a < b)),
+                CompareFn::Le => each(n, [a, b], out, |[a, b]| u32::from(a <= b)),
+                CompareFn::Eq => each(n, [a, b], out, |[a, b]| u32::from(a == b)),
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `out[i] = a[i] * b[i] + c[i]`, rounded once. Safety: as for [`binary`].
+    pub(crate) unsafe fn fma<F>(n: usize, a: Operand, b: Operand, c: Operand, out: *mut f32) {
+        // SAFETY: the caller's contract is that of `each`.
+        unsafe { each(n, [a, b, c], out.cast(), |[a, b, c]| canon(F::fma(a, b, c)).to_bits()) }
+    }
+}
+
+kernel! {
+    /// `out[i] = b[i]` where `mask[i]` is zero, else `a[i]`. Safety: as for [`binary`].
+    pub(crate) unsafe fn select<F>(n: usize, mask: *const u32, a: Operand, b: Operand, out: *mut f32) {
+        let mask = Operand::Slice(mask.cast());
+        // SAFETY: the caller's contract is that of `each`.
+        unsafe { each(n, [mask, a, b], out.cast(), |[mask, a, b]| if mask.to_bits() == 0 { b } else { a }.to_bits()) }
+    }
+}
+
+/// Elements that are worked on at a time.
+const CHUNK: usize = 256;
+
+/// `out[i] = f(inputs[i])`, with the bits of the result.
+///
+/// An input that is the output too is copied, a chunk at a time: the loop then never reads what it writes, which is
+/// what it takes to become vector code; and a scalar is repeated, so that there is one loop for all forms.
+#[inline(always)]
+unsafe fn each<const N: usize>(n: usize, inputs: [Operand; N], out: *mut u32, f: impl Fn([f32; N]) -> u32) {
+    let mut copies = [[0f32; CHUNK]; N];
+    for (copy, input) in copies.iter_mut().zip(inputs) {
+        if let Operand::Scalar(x) = input {
+            copy.fill(x);
+        }
+    }
+    for start in (0..n).step_by(CHUNK) {
+        let len = CHUNK.min(n - start);
+        // SAFETY: start + len <= n elements are readable and writable, says the caller; a copy holds CHUNK.
+        unsafe {
+            let out = out.add(start);
+            let from: [*const f32; N] = std::array::from_fn(|i| match inputs[i] {
+                Operand::Slice(x) if x.add(start) == out.cast() => {
+                    copies[i].as_mut_ptr().copy_from_nonoverlapping(out.cast(), len);
+                    copies[i].as_ptr()
+                }
+                Operand::Slice(x) => x.add(start),
+                Operand::Scalar(_) => copies[i].as_ptr(),
+            });
+            for j in 0..len {
+                *out.add(j) = f(std::array::from_fn(|i| *from[i].add(j)));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn each1(n: usize, x: *const f32, out: *mut f32, f: impl Fn(f32) -> f32) {
+    // SAFETY: the caller's contract.
+    unsafe { each(n, [Operand::Slice(x)], out.cast(), |[x]| canon(f(x)).to_bits()) }
+}
+
+#[inline(always)]
+unsafe fn each2(n: usize, a: Operand, b: Operand, out: *mut f32, f: impl Fn(f32, f32) -> f32) {
+    // SAFETY: the caller's contract.
+    unsafe { each(n, [a, b], out.cast(), |[a, b]| canon(f(a, b)).to_bits()) }
+}
+
+/// As [`each1`], with another function for |x| above [`SIN_SMALL`], which are few if any.
+#[inline(always)]
+unsafe fn each1_patched(
+    n: usize,
+    x: *const f32,
+    out: *mut f32,
+    small: impl Fn(f32) -> f32,
+    huge: impl Fn(f32) -> f32,
+) {
+    let mut copy = [0f32; CHUNK];
+    for start in (0..n).step_by(CHUNK) {
+        let len = CHUNK.min(n - start);
+        // SAFETY: start + len <= n elements are readable and writable, says the caller; the copy holds CHUNK.
+        unsafe {
+            copy.as_mut_ptr().copy_from_nonoverlapping(x.add(start), len);
+            let out = out.add(start);
+            each1(len, copy.as_ptr(), out, &small);
+            let is_huge = |x: f32| x.abs() > SIN_SMALL;
+            if copy[..len].iter().fold(false, |any, &x| any | is_huge(x)) {
+                for (i, &x) in copy[..len].iter().enumerate().filter(|(_, x)| is_huge(**x)) {
+                    *out.add(i) = canon(huge(x));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
