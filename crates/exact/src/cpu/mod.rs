@@ -2,8 +2,10 @@
 //!
 //! [`run`] gives each operation to its kernel and its threads; the kernels themselves know nothing of programs.
 
+pub(crate) mod attention;
 mod elementwise;
 mod folds;
+mod fused;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 mod level;
@@ -12,6 +14,7 @@ mod moved;
 mod pool;
 pub(crate) mod reduce;
 pub(crate) mod rows;
+mod sampling;
 
 use crate::Error;
 use crate::device::{View, run_scalar};
@@ -93,6 +96,13 @@ fn scratch_per_worker(level: Level, op: &Op, operands: &[Type], results: &[Type]
             let p = Product::new(&operands[0], *ta, &results[0]);
             gemm::scratch_floats(level, p.m, p.n, p.k)
         }
+        Op::Attention { scale, causal } => {
+            fused::attention(*scale, *causal, &operands[0], &operands[1]).scratch_floats(level)
+        }
+        Op::AttentionGrad { scale, causal } => {
+            fused::attention(*scale, *causal, &operands[0], &operands[1]).grad_scratch_floats(level)
+        }
+        Op::Keep | Op::Sample => sampling::scratch_floats(operands[0].shape.last()),
         _ => 0,
     }
 }
@@ -149,6 +159,29 @@ pub(crate) unsafe fn run(
             }
             Op::Matmul { ta, tb } => {
                 matmul(&cx, *ta, *tb, x, y[0]);
+                Ok(())
+            }
+            Op::RmsNorm { .. }
+            | Op::RmsNormGrad
+            | Op::RmsNormWeightGrad
+            | Op::Softmax
+            | Op::TokenLogprob
+            | Op::TokenLogprobGrad
+            | Op::Swiglu
+            | Op::SwigluGrad
+            | Op::Rope { .. }
+            | Op::AdamW { .. }
+            | Op::Attention { .. }
+            | Op::AttentionGrad { .. } => {
+                fused::run(&cx, at.op, x, y);
+                Ok(())
+            }
+            Op::Keep => {
+                sampling::keep(&cx, x, y[0]);
+                Ok(())
+            }
+            Op::Sample => {
+                sampling::sample(&cx, x, y[0]);
                 Ok(())
             }
             _ => run_scalar(at, x, y),
