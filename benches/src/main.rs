@@ -10,6 +10,7 @@ mod decoder;
 mod gemm;
 mod math;
 mod numbers;
+mod others;
 mod peak;
 mod race;
 mod report;
@@ -60,6 +61,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         torch,
         quick: options.contains(&"--quick"),
     };
+    let watch = others::Watch::new(&bench.torch);
     for name in names {
         match *name {
             "gemm" => gemm::bench(&mut bench)?,
@@ -71,5 +73,6 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }
     }
+    watch.warn(&bench.torch);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a bench says: a table for people, or one JSON object per line and figure for programs.
 
 use serde_json::json;
+use std::io::Write;
 
 /// What is measured, and which way is better.
 #[derive(Clone, Copy)]
@@ -40,8 +41,8 @@ impl Report {
     pub(crate) fn open(&mut self, bench: &'static str, what: &str) {
         self.bench = bench;
         if !self.json {
-            println!("\n{bench}: {what}");
-            println!("{:<34} {:>12} {:>12} {:>7}  {}", "", "ours", "peer", "ratio", "peer is");
+            say(&format!("\n{bench}: {what}"));
+            say(&format!("{:<34} {:>12} {:>12} {:>7}  peer is", "", "ours", "peer", "ratio"));
         }
     }
 
@@ -49,15 +50,21 @@ impl Report {
     pub(crate) fn figure(&self, figure: &str, unit: Unit, ours: f64, peer_name: &str, peer: f64) {
         let ratio = unit.ratio(ours, peer);
         if self.json {
-            let name = unit.name();
-            let line = json!({ "bench": self.bench, "figure": figure, "unit": name,
-                "ours": ours, "peer_name": peer_name, "peer": peer, "ratio": ratio });
-            println!("{line}");
+            let [bench, figure, name, peer_name] =
+                [self.bench, figure, unit.name(), peer_name].map(|s| json!(s));
+            say(&format!(
+                r#"{{"bench":{bench},"figure":{figure},"unit":{name},"ours":{ours},"peer_name":{peer_name},"peer":{peer},"ratio":{ratio}}}"#
+            ));
         } else {
             let number = |x: f64| format!("{} {}", shown(x), unit.name());
-            println!("{figure:<34} {:>12} {:>12} {ratio:>7.2}  {peer_name}", number(ours), number(peer));
+            say(&format!("{figure:<34} {:>12} {:>12} {ratio:>7.2}  {peer_name}", number(ours), number(peer)));
         }
     }
+}
+
+/// A line on stdout. That nobody reads on (`| head`) is no failure.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Four digits or so.

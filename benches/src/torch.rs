@@ -72,6 +72,10 @@ impl Torch {
         Ok(torch)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn ask(&self, request: &Value) -> Result<Value> {
         let mut pipes = self.pipes.borrow_mut();
         writeln!(pipes.to, "{request}")?;
@@ -89,7 +93,7 @@ impl Torch {
 
     /// Makes it ready to do `what` (the request's fields) on this many threads, and has it do it once.
     pub(crate) fn prepare(&self, what: &str, threads: usize, mut fields: Value) -> Result<Job<'_>> {
-        let out = std::env::temp_dir().join(format!("bench-{}.f32", self.child.id()));
+        let out = std::env::temp_dir().join(format!("bench-{}.f32", self.pid()));
         fields["do"] = json!("prepare");
         fields["what"] = json!(what);
         fields["threads"] = json!(threads);

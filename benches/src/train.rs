@@ -53,11 +53,6 @@ fn compare(bench: &mut Bench, size: &Size, threads: usize) -> Result {
     for (contender, peer) in contenders.iter().zip(&seconds).skip(1) {
         bench.report.figure(&figure, Unit::Cost("ms"), ms(seconds[0]), &contender.name, ms(*peer));
     }
-    let rate = |seconds: f64| size.tokens() as f64 / seconds;
-    for (contender, peer) in contenders.iter().zip(&seconds).skip(1) {
-        let figure = format!("tokens per second {threads}T");
-        bench.report.figure(&figure, Unit::Rate("t/s"), rate(seconds[0]), &contender.name, rate(*peer));
-    }
     let least = size.products() / peak::flops(bench, threads)?;
     bench.report.figure(&figure, Unit::Cost("ms"), ms(seconds[0]), "its products at the fma peak", ms(least));
     Ok(())
