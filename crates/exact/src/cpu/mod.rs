@@ -11,6 +11,7 @@ pub(crate) mod map;
 mod moved;
 mod pool;
 pub(crate) mod reduce;
+pub(crate) mod rows;
 
 use crate::Error;
 use crate::device::{View, run_scalar};

@@ -12,7 +12,7 @@ use crate::spec::math::{Fma, canon};
 pub(crate) const LANES: usize = 64;
 
 /// Columns that are summed together: their accumulators, 64 per column, stay in the first-level cache.
-const COLUMNS: usize = 64;
+pub(crate) const COLUMNS: usize = 64;
 
 /// Which results to compute, of a tensor `[outer, n, inner]`.
 #[derive(Clone, Debug)]
