@@ -1,6 +1,7 @@
 //! Kernels for the machine at hand: the same bits as the spec, at its full speed.
 
 pub(crate) mod attention;
+pub(crate) mod conv;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 mod level;
