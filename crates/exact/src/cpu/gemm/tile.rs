@@ -37,6 +37,23 @@ pub(crate) struct Tile {
     pub(crate) mode: Mode,
 }
 
+/// Where the columns of A lie if A is a window that moves over an image: in runs, the runs in rows, the rows in planes.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk {
+    /// The first column that the tile takes.
+    pub(crate) from: usize,
+    /// Columns in a run, `step` floats apart.
+    pub(crate) run: usize,
+    pub(crate) step: usize,
+    /// Runs in a plane, `row` floats apart; planes are `plane` floats apart.
+    pub(crate) runs: usize,
+    pub(crate) row: usize,
+    pub(crate) plane: usize,
+}
+
+/// A tile kernel whose A is walked over.
+pub(crate) type WalkFn = unsafe fn(Tile, Walk);
+
 /// A tile kernel of some height, width and layout of A.
 pub(crate) type TileFn = unsafe fn(Tile);
 
@@ -212,6 +229,43 @@ unsafe fn slanted<V: Lanes, const M: usize, const N: usize, const HEAD: bool>(t:
     }
 }
 
+/// The same as `tile`, but A lies as `walk` says. `lda` is from row to row; with COLUMNS, that is one.
+#[inline(always)]
+unsafe fn walked<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t: Tile, walk: Walk) {
+    let stride = if COLUMNS { 1 } else { t.lda };
+    let next = if COLUMNS { walk.step } else { 1 };
+    let mut b = t.b;
+    // SAFETY: as in `tile`.
+    unsafe {
+        let mask = V::first(t.last);
+        let masked = t.last < V::W;
+        let mut acc = open::<V, M, N>(&t, mask);
+        let (mut run, mut within) = (walk.from / walk.run, walk.from % walk.run);
+        let mut left = t.k;
+        while left > 0 {
+            let count = left.min(walk.run - within);
+            let place = run / walk.runs * walk.plane + run % walk.runs * walk.row + within * next;
+            let mut a = t.a.add(place);
+            if masked {
+                for _ in 0..count {
+                    step(&mut acc, a, stride, b, mask, true);
+                    a = a.wrapping_add(next);
+                    b = b.wrapping_add(t.ldb);
+                }
+            } else {
+                for _ in 0..count {
+                    step(&mut acc, a, stride, b, mask, false);
+                    a = a.wrapping_add(next);
+                    b = b.wrapping_add(t.ldb);
+                }
+            }
+            (run, within) = (run + 1, 0);
+            left -= count;
+        }
+        close(&acc, &t, mask);
+    }
+}
+
 /// The kernels and sizes of one level.
 pub(crate) struct Kernels {
     /// Lanes of a vector.
@@ -222,6 +276,8 @@ pub(crate) struct Kernels {
     tiles: [[&'static [TileFn]; 2]; 2],
     /// Slanted tiles: `[at the head][vectors - 1][rows - 1]`.
     slanted: [[&'static [TileFn]; 2]; 2],
+    /// Tiles whose A is walked over: `[A by columns][vectors - 1][rows - 1]`.
+    walked: [[&'static [WalkFn]; 2]; 2],
     /// For few rows, A by rows: `[rows - 1]` is the number of vectors and the kernel.
     pub(crate) thin: &'static [(usize, TileFn)],
 }
@@ -247,6 +303,14 @@ impl Kernels {
         let last = columns - (vectors - 1) * self.width;
         (self.slanted[head as usize][vectors - 1][rows - 1], last)
     }
+
+    /// The same with A walked over.
+    #[inline]
+    pub(crate) fn walked(&self, a_by_columns: bool, rows: usize, columns: usize) -> (WalkFn, usize) {
+        let vectors = columns.div_ceil(self.width);
+        let last = columns - (vectors - 1) * self.width;
+        (self.walked[a_by_columns as usize][vectors - 1][rows - 1], last)
+    }
 }
 
 /// The kernels of `level`.
@@ -264,7 +328,7 @@ pub(crate) fn kernels(level: Level) -> &'static Kernels {
 
 /// The tables of one level: a function that compiles `tile` with the level's instructions, at every height.
 macro_rules! level {
-    ($table:ident, $run:ident, $slant:ident, $lanes:ty, [$($feature:meta)?], rows: $rows:literal [$($m:literal)*],
+    ($table:ident, $run:ident, $slant:ident, $walk:ident, $lanes:ty, [$($feature:meta)?], rows: $rows:literal [$($m:literal)*],
      thin: [$($tm:literal x $tv:literal),*]) => {
         $(#[$feature])?
         unsafe fn $run<const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
@@ -275,6 +339,11 @@ macro_rules! level {
         unsafe fn $slant<const M: usize, const N: usize, const HEAD: bool>(t: Tile) {
             // SAFETY: passed on to the caller.
             unsafe { slanted::<$lanes, M, N, HEAD>(t) }
+        }
+        $(#[$feature])?
+        unsafe fn $walk<const M: usize, const N: usize, const COLUMNS: bool>(t: Tile, walk: Walk) {
+            // SAFETY: passed on to the caller.
+            unsafe { walked::<$lanes, M, N, COLUMNS>(t, walk) }
         }
         static $table: Kernels = Kernels {
             width: <$lanes as Lanes>::W,
@@ -287,21 +356,25 @@ macro_rules! level {
                 [&[$($slant::<$m, 1, false>),*], &[$($slant::<$m, 2, false>),*]],
                 [&[$($slant::<$m, 1, true>),*], &[$($slant::<$m, 2, true>),*]],
             ],
+            walked: [
+                [&[$($walk::<$m, 1, false>),*], &[$($walk::<$m, 2, false>),*]],
+                [&[$($walk::<$m, 1, true>),*], &[$($walk::<$m, 2, true>),*]],
+            ],
             thin: &[$(($tv, $run::<$tm, $tv, false>)),*],
         };
     };
 }
 
-level!(PORTABLE, portable, portable_slanted, Plain<Soft>, [], rows: 4 [1 2 3 4], thin: [1 x 4, 2 x 2, 3 x 2, 4 x 2]);
+level!(PORTABLE, portable, portable_slanted, portable_walked, Plain<Soft>, [], rows: 4 [1 2 3 4], thin: [1 x 4, 2 x 2, 3 x 2, 4 x 2]);
 
 #[cfg(target_arch = "aarch64")]
-level!(NEON, neon, neon_slanted, Plain<Hard>, [], rows: 6 [1 2 3 4 5 6], thin: [1 x 6, 2 x 5, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
+level!(NEON, neon, neon_slanted, neon_walked, Plain<Hard>, [], rows: 6 [1 2 3 4 5 6], thin: [1 x 6, 2 x 5, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX2, avx2, avx2_slanted, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
+level!(AVX2, avx2, avx2_slanted, avx2_walked, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
     rows: 6 [1 2 3 4 5 6], thin: [1 x 8, 2 x 4, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX512, avx512, avx512_slanted, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
+level!(AVX512, avx512, avx512_slanted, avx512_walked, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
     rows: 14 [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     thin: [1 x 8, 2 x 8, 3 x 8, 4 x 6, 5 x 5, 6 x 4, 7 x 3, 8 x 3]);
