@@ -147,6 +147,14 @@ pub enum Error {
         /// The first such state.
         name: String,
     },
+    /// An output that no run has given.
+    #[error(
+        "the output {name:?} has no value: the last run failed, or there was none: run the program first"
+    )]
+    NoResult {
+        /// The output.
+        name: String,
+    },
 }
 
 impl Error {

@@ -40,6 +40,8 @@ pub struct Session {
     steps: Vec<Step>,
     names: HashMap<String, (Kind, ValueId)>,
     family: Arc<Mutex<Family>>,
+    /// Whether the outputs are those of a run that went well.
+    complete: bool,
 }
 
 /// Sessions that share states. Whoever reads, writes or runs holds the lock, so that one does at a time.
@@ -135,7 +137,7 @@ impl Session {
         }
         names.extend(program.outputs.iter().map(|(name, v)| (name.clone(), (Kind::Output, *v))));
         let (program, device) = (program.clone(), device.clone());
-        Ok(Session { program, device, plan, memory, states, steps, names, family })
+        Ok(Session { program, device, plan, memory, states, steps, names, family, complete: false })
     }
 
     /// What a session of this program would take on this device.
@@ -167,7 +169,7 @@ impl Session {
         Ok(())
     }
 
-    /// The value of a state or of an output of the last run.
+    /// The value of a state, or of an output of the last run if that went well.
     pub fn read<T: Element>(&self, name: &str) -> Result<Vec<T>, Error> {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
         let mut data = vec![T::default(); self.program.ty(value).shape.elements()];
@@ -175,11 +177,17 @@ impl Session {
         Ok(data)
     }
 
-    /// Copies the value of a state or of an output of the last run, without allocating.
+    /// Copies the value of a state, or of an output of the last run if that went well, without allocating.
     pub fn read_into<T: Element>(&self, name: &str, data: &mut [T]) -> Result<(), Error> {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
         self.checked::<T>(name, value, Some(data.len()))?;
         let family = lock(&self.family);
+        if family.poisoned.contains(name) {
+            return Err(Error::Poisoned { name: name.to_owned() });
+        }
+        if !self.complete && value as usize >= self.program.leaves.len() {
+            return Err(Error::NoResult { name: name.to_owned() });
+        }
         // SAFETY: the lock is held, so no other session of the family writes.
         let words = unsafe { self.view(value).words() };
         for (element, bits) in data.iter_mut().zip(words) {
@@ -203,26 +211,21 @@ impl Session {
     }
 
     fn steps(&mut self, mut watch: Option<&mut dyn FnMut(&Traced<'_>)>) -> Result<(), Error> {
-        let mut family = lock(&self.family);
+        let family = lock(&self.family);
         if !family.poisoned.is_empty()
             && let Some((name, _)) = self.program.states().find(|(name, _)| family.poisoned.contains(*name))
         {
             return Err(Error::Poisoned { name: name.to_owned() });
         }
+        self.complete = false;
+        let mut run = Unfinished { family, program: &self.program, done: false };
         // SAFETY: the scratch follows the arena in the same memory.
         let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
         for (index, (operation, step)) in self.program.operations.iter().zip(&self.steps).enumerate() {
             let at = At { op: &operation.op, index };
             // SAFETY: the views lie in this session's memory and in states that the lock keeps others from, typed as
             // `infer` found them; results overlap operands only as `plan` allows.
-            let done = unsafe { self.device.run(at, &step.operands, &step.results, scratch) };
-            if let Err(error) = done {
-                // Any state that this program assigns may be half new.
-                let assigned = self.program.states().zip(&self.program.assigned);
-                let assigned = assigned.filter(|(_, value)| value.is_some());
-                family.poisoned.extend(assigned.map(|((name, _), _)| name.to_owned()));
-                return Err(error);
-            }
+            unsafe { self.device.run(at, &step.operands, &step.results, scratch)? };
             if let Some(watch) = &mut watch {
                 let results = &step.results;
                 watch(&Traced { index, op: &operation.op, results, device: &self.device });
@@ -232,6 +235,9 @@ impl Session {
             // SAFETY: as above; the planner lists a copy only between different places.
             unsafe { self.view(*state).words_mut().copy_from_slice(self.view(*value).words()) };
         }
+        run.done = true;
+        drop(run);
+        self.complete = true;
         Ok(())
     }
 
@@ -271,7 +277,24 @@ impl Session {
     }
 }
 
-/// The family, whatever became of a thread that held it: a run that panicked has left nothing half locked.
+/// A run that has begun. If it ends early, be it by a panic, any state that its program assigns may be half new.
+struct Unfinished<'a> {
+    family: MutexGuard<'a, Family>,
+    program: &'a Program,
+    done: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let assigned = self.program.states().zip(&self.program.assigned);
+            let assigned = assigned.filter(|(_, value)| value.is_some());
+            self.family.poisoned.extend(assigned.map(|((name, _), _)| name.to_owned()));
+        }
+    }
+}
+
+/// The family, whatever became of a thread that held it: a run that panicked has poisoned its states itself.
 fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
     family.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,176 @@
+//! A run allocates nothing: all its memory is taken when the session is made.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::cases::{KINDS, Size, case};
+use common::play::{ROOMY, devices, write};
+use common::wire;
+use exact::{AdamState, AdamW, Builder, Device, Error, Program, Session, UnaryFn, Var};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is passed on as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How often anything was allocated, by any thread, while `f` ran: the least of three times, since the test runner has a
+/// thread too.
+fn allocations(mut f: impl FnMut()) -> usize {
+    let mut once = || {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        f();
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    [once(), once(), once()].into_iter().min().unwrap_or_default()
+}
+
+/// A decoder of one layer: loss, gradients, clipping and AdamW, as one program.
+fn training_step() -> Result<Program, Error> {
+    let mut b = Builder::new();
+    let (batch, t, width, heads, vocabulary) = (2, 9, 16, 2, 23);
+    let tokens = b.input::<u32>("tokens", &[batch, t])?;
+    let targets = b.input::<u32>("targets", &[batch * t])?;
+    let mut parameters: Vec<Var<f32>> = Vec::new();
+    let mut parameter = |b: &mut Builder, dims: &[usize]| -> Result<Var<f32>, Error> {
+        let p = b.state(&format!("parameter {}", parameters.len()), dims)?;
+        parameters.push(p);
+        Ok(p)
+    };
+    let table = parameter(&mut b, &[vocabulary, width])?;
+    let norm = parameter(&mut b, &[width])?;
+    let mut weights = Vec::new();
+    for _ in 0..4 {
+        weights.push(parameter(&mut b, &[width, width])?);
+    }
+    let (gate, up) = (parameter(&mut b, &[width, 24])?, parameter(&mut b, &[width, 24])?);
+    let down = parameter(&mut b, &[24, width])?;
+
+    let x = b.gather(table, tokens)?;
+    let (h, _) = b.rms_norm(x, norm, 1e-5)?;
+    let mut qkv = Vec::new();
+    for w in &weights[..3] {
+        let y = b.linear(h, *w)?;
+        qkv.push(b.reshape(y, &[batch, t, heads, width / heads])?);
+    }
+    let positions = b.iota(&[t], 0)?;
+    let tables = b.rope_tables(positions, width / heads, 10_000.0)?;
+    let (q, k) = (b.rope(qkv[0], &tables)?, b.rope(qkv[1], &tables)?);
+    let start = b.full(&[batch], 0_u32)?;
+    let o = b.attention(q, k, qkv[2], start, 0.35, true)?;
+    let o = b.reshape(o, &[batch, t, width])?;
+    let o = b.linear(o, weights[3])?;
+    let x = b.add(x, o)?;
+    let (g, u) = (b.linear(x, gate)?, b.linear(x, up)?);
+    let m = b.swiglu(g, u)?;
+    let m = b.linear(m, down)?;
+    let x = b.add(x, m)?;
+    let flat = b.reshape(x, &[batch * t, width])?;
+    let logits = b.matmul_t(flat, false, table, true)?;
+    let logp = b.token_logprob(logits, targets)?;
+    let mean = b.mean_all(logp)?;
+    let loss = b.unary(UnaryFn::Neg, mean)?;
+
+    let gradients = b.gradients(loss, &parameters)?;
+    let (gscale, norm) = b.clip_scale(&gradients, 1.0)?;
+    let (lr, c1, c2) = (b.input("lr", &[])?, b.input("c1", &[])?, b.input("c2", &[])?);
+    let with = AdamW { lr, gscale, c1, c2, b1: 0.9, b2: 0.95, eps: 1e-8, decay: 0.1 };
+    for (i, (p, g)) in parameters.iter().zip(gradients).enumerate() {
+        let dims = p.shape().to_vec();
+        let state =
+            AdamState { m: b.state(&format!("m {i}"), &dims)?, v: b.state(&format!("v {i}"), &dims)? };
+        let (new, next) = b.adamw(*p, g, state, &with)?;
+        b.assign(*p, new)?;
+        b.assign(state.m, next.m)?;
+        b.assign(state.v, next.v)?;
+    }
+    b.output("loss", loss)?;
+    b.output("norm", norm)?;
+    b.finish()
+}
+
+/// One test, since the count is of the whole process: a training step on each device, then every operation alone.
+#[test]
+fn a_run_allocates_nothing() {
+    let program = training_step().unwrap();
+    let mut loss = [0.0f32];
+    for (name, device) in devices() {
+        let mut session = Session::new(&program, device, ROOMY).unwrap();
+        for (i, (state, ty)) in program.states().enumerate() {
+            if state.starts_with("parameter") {
+                let data = common::values::floats(common::values::Kind::Tame, i as u64, ty.shape.elements());
+                write(&mut session, state, ty.dtype, &data).unwrap();
+            }
+        }
+        session.write("lr", &[0.01f32]).unwrap();
+        session.write("c1", &[1.0f32]).unwrap();
+        session.write("c2", &[1.0f32]).unwrap();
+        let tokens: Vec<u32> = (0..18).map(|i| i * 7 % 23).collect();
+        session.run().unwrap();
+        let count = allocations(|| {
+            for _ in 0..3 {
+                session.write("tokens", &tokens).unwrap();
+                session.write("targets", &tokens).unwrap();
+                session.run().unwrap();
+                session.read_into("loss", &mut loss).unwrap();
+            }
+        });
+        assert_eq!(count, 0, "on {name}, the loss being {}", loss[0]);
+    }
+
+    for kind in KINDS {
+        for seed in 0..6 {
+            let case = case(kind, if seed == 5 { Size::Large } else { Size::Small }, seed);
+            let program = wire::alone(&case.op, &case.operands).unwrap();
+            for device in [Device::cpu(1), Device::cpu(2)] {
+                let mut session = Session::new(&program, &device, ROOMY).unwrap();
+                for (i, (ty, data)) in case.operands.iter().zip(&case.data).enumerate() {
+                    write(&mut session, &format!("x{i}"), ty.dtype, data).unwrap();
+                }
+                // An integer overflow is an error, and errors may allocate.
+                if session.run().is_err() {
+                    continue;
+                }
+                let count = allocations(|| session.run().unwrap());
+                assert!(
+                    count == 0 || falls_back(kind),
+                    "{kind}, seed {seed}: {count} allocations on {device:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Operations that have no kernel of their own yet and run as the spec does.
+fn falls_back(kind: &str) -> bool {
+    matches!(kind, "im2col" | "ragged_matmul")
+}
