@@ -125,6 +125,12 @@ pub enum Error {
         /// Which operation of the program that is.
         at: usize,
     },
+    /// A program within its owner's limit that the system has no memory for.
+    #[error("the system does not give {words} words of 4 bytes: lower the limit, or make the batch smaller")]
+    Unavailable {
+        /// How many were asked for.
+        words: usize,
+    },
     /// A program with more operations or values than is allowed.
     #[error("a program of {count} {what}: at most {limit} are allowed")]
     ProgramTooLong {

@@ -104,16 +104,19 @@ impl Session {
                 return Err(Error::Data { name, expected, given: ty.to_string() });
             }
         }
-        let states: Vec<Arc<Memory>> = program
-            .states()
-            .map(|(name, ty)| {
-                let fresh = || (ty, Arc::new(Memory::zeroed(ty.shape.elements())));
-                shared.states.entry(name.to_owned()).or_insert_with(fresh).1.clone()
-            })
-            .collect();
+        let memory = Memory::zeroed(plan.words + plan.scratch_words)?;
+        let mut states: Vec<Arc<Memory>> = Vec::new();
+        for (name, ty) in program.states() {
+            if let Some((_, there)) = shared.states.get(name) {
+                states.push(there.clone());
+            } else {
+                let fresh = Arc::new(Memory::zeroed(ty.shape.elements())?);
+                shared.states.insert(name.to_owned(), (ty, fresh.clone()));
+                states.push(fresh);
+            }
+        }
         drop(shared);
 
-        let memory = Memory::zeroed(plan.words + plan.scratch_words);
         let view = |v: ValueId| {
             let ptr = match plan.places[v as usize] {
                 // SAFETY: the plan keeps every value within the arena's words.

@@ -1,40 +1,55 @@
-//! A run allocates nothing: all its memory is taken when the session is made.
+//! A run allocates nothing: all its memory is taken when the session is made. What is refused allocates next to nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::cases::{KINDS, Size, case};
 use common::play::{ROOMY, devices, write};
 use common::wire;
-use exact::{AdamState, AdamW, Builder, Device, Error, Program, Session, UnaryFn, Var};
+use exact::{
+    AdamState, AdamW, Builder, DType, Device, Error, Limits, MAX_ENCODED_BYTES, Op, Program, Session, Shape,
+    Type, UnaryFn, Var,
+};
 
 /// The system's allocator, counting.
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+/// Bytes that are allocated now, and the most there have been.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn count(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(held, Ordering::Relaxed);
+}
 
 // SAFETY: everything is passed on as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count(layout.size());
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count(layout.size());
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count(size);
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.realloc(ptr, layout, size) }
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.dealloc(ptr, layout) }
     }
@@ -42,6 +57,17 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
+
+/// The counts are of the whole process: one test at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// How many bytes more than before were held at the most while `f` ran.
+fn peak(f: impl FnOnce()) -> usize {
+    let before = HELD.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    f();
+    PEAK.load(Ordering::Relaxed) - before
+}
 
 /// How often anything was allocated, by any thread, while `f` ran: the least of three times, since the test runner has a
 /// thread too.
@@ -118,9 +144,10 @@ fn training_step() -> Result<Program, Error> {
     b.finish()
 }
 
-/// One test, since the count is of the whole process: a training step on each device, then every operation alone.
+/// A training step on each device, then every operation alone.
 #[test]
 fn a_run_allocates_nothing() {
+    let _turn = TURN.lock();
     let program = training_step().unwrap();
     let mut loss = [0.0f32];
     for (name, device) in devices() {
@@ -173,4 +200,52 @@ fn a_run_allocates_nothing() {
 /// Operations that have no kernel of their own yet and run as the spec does.
 fn falls_back(kind: &str) -> bool {
     matches!(kind, "im2col" | "ragged_matmul")
+}
+
+#[test]
+fn what_is_refused_allocates_next_to_nothing() {
+    let _turn = TURN.lock();
+    let small = 1 << 20;
+
+    // Four tebibytes in every tensor, and more of them than any machine has.
+    let ty = Type { dtype: DType::F32, shape: Shape::new(&[1 << 20, 1 << 20]).unwrap() };
+    let mut wire = wire::Wire { inputs: vec![("x".into(), ty)], ..wire::Wire::default() };
+    wire.operations = (0..1000).map(|i| (Op::Permute { order: vec![1, 0] }, vec![i])).collect();
+    wire.outputs = (1..=1000).map(|i| (format!("y{i}"), i)).collect();
+    let bytes = wire.bytes();
+    for device in [Device::scalar(), Device::cpu(1)] {
+        let peak = peak(|| {
+            let program = Program::decode(&bytes).unwrap();
+            for memory_bytes in [0, 64 << 20, 1 << 50] {
+                let refused = Session::new(&program, &device, Limits { memory_bytes });
+                assert!(matches!(refused, Err(Error::Memory { .. })));
+            }
+        });
+        assert!(peak < 2 * small, "{peak} bytes to refuse a program of {}", bytes.len());
+
+        // Whose owner allows more than there is.
+        let all = Limits { memory_bytes: u64::MAX };
+        let error = Session::new(&Program::decode(&bytes).unwrap(), &device, all).unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    }
+
+    // As many bytes as are allowed: lists of nonsense, and lengths that are not there.
+    let mut nonsense = wire::MAGIC.to_vec();
+    nonsense.extend([0, 0]);
+    nonsense.extend([0xff, 0xff, 0x7f]);
+    let unit = postcard::to_stdvec(&(Op::Unit, Vec::<u32>::new())).unwrap();
+    while nonsense.len() + unit.len() <= MAX_ENCODED_BYTES {
+        nonsense.extend(&unit);
+    }
+    let mut long = wire::MAGIC.to_vec();
+    long.extend([0xff; 9]);
+    long.push(1);
+    let mut name = wire::MAGIC.to_vec();
+    name.extend([1, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    let mut operands = wire::MAGIC.to_vec();
+    operands.extend([0, 0, 1, 4, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    for bytes in [nonsense, long, name, operands] {
+        let peak = peak(|| assert!(Program::decode(&bytes).is_err()));
+        assert!(peak < 2 * small, "{peak} bytes to refuse {}", bytes.len());
+    }
 }

@@ -20,7 +20,7 @@ fn unwatched(played: &[Run]) -> Vec<Run> {
 }
 
 proptest! {
-    #![proptest_config(config(400, REGRESSIONS))]
+    #![proptest_config(config(700, REGRESSIONS))]
 
     /// Outputs, states after each of three runs, every operation's results, and errors.
     #[test]
