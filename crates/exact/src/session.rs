@@ -1,7 +1,9 @@
 //! A program with its memory on a device: write what it reads, run it, read what it gives.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
@@ -36,20 +38,19 @@ pub struct Session {
     device: Device,
     plan: Plan,
     memory: Memory,
-    states: Vec<Arc<Memory>>,
+    states: Vec<Arc<State>>,
     steps: Vec<Step>,
     names: HashMap<String, (Kind, ValueId)>,
-    family: Arc<Mutex<Family>>,
+    /// Held by whoever reads, writes or runs, of all sessions that share states: one does at a time.
+    turn: Arc<Mutex<()>>,
     /// Whether the outputs are those of a run that went well.
     complete: bool,
 }
 
-/// Sessions that share states. Whoever reads, writes or runs holds the lock, so that one does at a time.
-#[derive(Default)]
-struct Family {
-    states: HashMap<String, (Type, Arc<Memory>)>,
-    /// States that a failed run may have left half new.
-    poisoned: HashSet<String>,
+/// A state's memory, and whether a run may have left it half new: one that is under way, that failed or that panicked.
+struct State {
+    memory: Memory,
+    stale: AtomicBool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,50 +79,46 @@ struct Step {
 impl Session {
     /// Lays the program out on a device, if it fits the limits.
     pub fn new(program: &Program, device: &Device, limits: Limits) -> Result<Session, Error> {
-        Session::join(program, device, limits, Arc::default())
+        Session::join(program, device, limits, None)
     }
 
     /// A session of another program whose states are this one's wherever they have the same name.
     ///
     /// So a model's weights are in memory once, however many programs work on them. Sessions that share run one at a time.
     pub fn share(&self, program: &Program, limits: Limits) -> Result<Session, Error> {
-        Session::join(program, &self.device, limits, self.family.clone())
+        Session::join(program, &self.device, limits, Some(self))
     }
 
     fn join(
         program: &Program,
         device: &Device,
         limits: Limits,
-        family: Arc<Mutex<Family>>,
+        with: Option<&Session>,
     ) -> Result<Session, Error> {
         let plan = Plan::new(program, device, limits.memory_bytes)?;
-        let mut shared = lock(&family);
-        for (name, ty) in program.states() {
-            if let Some((expected, _)) = shared.states.get(name)
-                && *expected != ty
+        let state = |(name, ty): (&str, Type)| {
+            if let Some(session) = with
+                && let Some((Kind::State, value)) = session.names.get(name)
             {
-                let (name, expected) = (name.to_owned(), *expected);
-                return Err(Error::Data { name, expected, given: ty.to_string() });
+                let expected = session.program.ty(*value);
+                if expected != ty {
+                    let (name, given) = (name.to_owned(), ty.to_string());
+                    return Err(Error::Data { name, expected, given });
+                }
+                return Ok(session.states[*value as usize - session.program.inputs].clone());
             }
-        }
-        let memory = Memory::zeroed(plan.words + plan.scratch_words)?;
-        let mut states: Vec<Arc<Memory>> = Vec::new();
-        for (name, ty) in program.states() {
-            if let Some((_, there)) = shared.states.get(name) {
-                states.push(there.clone());
-            } else {
-                let fresh = Arc::new(Memory::zeroed(ty.shape.elements())?);
-                shared.states.insert(name.to_owned(), (ty, fresh.clone()));
-                states.push(fresh);
-            }
-        }
-        drop(shared);
+            let memory = Memory::zeroed(ty.shape.elements())?;
+            Ok(Arc::new(State { memory, stale: AtomicBool::new(false) }))
+        };
+        let states: Vec<Arc<State>> = program.states().map(state).collect::<Result<_, _>>()?;
+        let turn = with.map_or_else(Arc::default, |session| session.turn.clone());
 
+        let memory = Memory::zeroed(plan.words + plan.scratch_words)?;
         let view = |v: ValueId| {
             let ptr = match plan.places[v as usize] {
                 // SAFETY: the plan keeps every value within the arena's words.
                 Place::Arena(word) => unsafe { memory.ptr().add(word) },
-                Place::State(state) => states[state].ptr(),
+                Place::State(state) => states[state].memory.ptr(),
             };
             View { ptr, ty: program.ty(v) }
         };
@@ -140,7 +137,7 @@ impl Session {
         }
         names.extend(program.outputs.iter().map(|(name, v)| (name.clone(), (Kind::Output, *v))));
         let (program, device) = (program.clone(), device.clone());
-        Ok(Session { program, device, plan, memory, states, steps, names, family, complete: false })
+        Ok(Session { program, device, plan, memory, states, steps, names, turn, complete: false })
     }
 
     /// What a session of this program would take on this device.
@@ -162,13 +159,15 @@ impl Session {
     pub fn write<T: Element>(&mut self, name: &str, data: &[T]) -> Result<(), Error> {
         let value = self.find(name, "input or state", |kind| kind != Kind::Output)?;
         self.checked::<T>(name, value, Some(data.len()))?;
-        let mut family = lock(&self.family);
-        // SAFETY: the lock is held, so no other session of the family reads or writes.
+        let _turn = lock(&self.turn);
+        // SAFETY: it is this session's turn, so no other that shares the state reads or writes.
         let target = unsafe { self.view(value).words_mut() };
         for (word, element) in target.iter_mut().zip(data) {
             *word = element.to_bits();
         }
-        family.poisoned.remove(name);
+        if let Some(state) = self.state(value) {
+            state.stale.store(false, Relaxed);
+        }
         Ok(())
     }
 
@@ -184,19 +183,18 @@ impl Session {
     pub fn read_into<T: Element>(&self, name: &str, data: &mut [T]) -> Result<(), Error> {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
         self.checked::<T>(name, value, Some(data.len()))?;
-        let family = lock(&self.family);
-        if family.poisoned.contains(name) {
+        let _turn = lock(&self.turn);
+        if self.state(value).is_some_and(|state| state.stale.load(Relaxed)) {
             return Err(Error::Poisoned { name: name.to_owned() });
         }
         if !self.complete && value as usize >= self.program.leaves.len() {
             return Err(Error::NoResult { name: name.to_owned() });
         }
-        // SAFETY: the lock is held, so no other session of the family writes.
+        // SAFETY: it is this session's turn, so no other that shares the state writes.
         let words = unsafe { self.view(value).words() };
         for (element, bits) in data.iter_mut().zip(words) {
             *element = T::from_bits(*bits);
         }
-        drop(family);
         Ok(())
     }
 
@@ -214,19 +212,19 @@ impl Session {
     }
 
     fn steps(&mut self, mut watch: Option<&mut dyn FnMut(&Traced<'_>)>) -> Result<(), Error> {
-        let family = lock(&self.family);
-        if !family.poisoned.is_empty()
-            && let Some((name, _)) = self.program.states().find(|(name, _)| family.poisoned.contains(*name))
-        {
-            return Err(Error::Poisoned { name: name.to_owned() });
+        let _turn = lock(&self.turn);
+        if let Some(i) = self.states.iter().position(|state| state.stale.load(Relaxed)) {
+            let name = self.program.leaves[self.program.inputs + i].name.clone();
+            return Err(Error::Poisoned { name });
         }
+        // Whatever way the run ends early, by an error or a panic: what it assigns may be half new.
         self.complete = false;
-        let mut run = Unfinished { family, program: &self.program, done: false };
+        self.set_stale(true);
         // SAFETY: the scratch follows the arena in the same memory.
         let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
         for (index, (operation, step)) in self.program.operations.iter().zip(&self.steps).enumerate() {
             let at = At { op: &operation.op, index };
-            // SAFETY: the views lie in this session's memory and in states that the lock keeps others from, typed as
+            // SAFETY: the views lie in this session's memory and in states that others wait for, typed as
             // `infer` found them; results overlap operands only as `plan` allows.
             unsafe { self.device.run(at, &step.operands, &step.results, scratch)? };
             if let Some(watch) = &mut watch {
@@ -238,10 +236,21 @@ impl Session {
             // SAFETY: as above; the planner lists a copy only between different places.
             unsafe { self.view(*state).words_mut().copy_from_slice(self.view(*value).words()) };
         }
-        run.done = true;
-        drop(run);
+        self.set_stale(false);
         self.complete = true;
         Ok(())
+    }
+
+    /// Says of every state that the program assigns whether it may be half new.
+    fn set_stale(&self, stale: bool) {
+        let assigned = self.states.iter().zip(&self.program.assigned).filter(|(_, value)| value.is_some());
+        assigned.for_each(|(state, _)| state.stale.store(stale, Relaxed));
+    }
+
+    /// The state that a leaf is, if it is one.
+    fn state(&self, leaf: ValueId) -> Option<&State> {
+        let state = (leaf as usize).checked_sub(self.program.inputs)?;
+        self.states.get(state).map(|state| &**state)
     }
 
     /// A value where it lies.
@@ -249,7 +258,7 @@ impl Session {
         let ptr = match self.plan.places[value as usize] {
             // SAFETY: the plan keeps every value within the arena's words.
             Place::Arena(word) => unsafe { self.memory.ptr().add(word) },
-            Place::State(state) => self.states[state].ptr(),
+            Place::State(state) => self.states[state].memory.ptr(),
         };
         View { ptr, ty: self.program.ty(value) }
     }
@@ -280,26 +289,9 @@ impl Session {
     }
 }
 
-/// A run that has begun. If it ends early, be it by a panic, any state that its program assigns may be half new.
-struct Unfinished<'a> {
-    family: MutexGuard<'a, Family>,
-    program: &'a Program,
-    done: bool,
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            let assigned = self.program.states().zip(&self.program.assigned);
-            let assigned = assigned.filter(|(_, value)| value.is_some());
-            self.family.poisoned.extend(assigned.map(|((name, _), _)| name.to_owned()));
-        }
-    }
-}
-
-/// The family, whatever became of a thread that held it: a run that panicked has poisoned its states itself.
-fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
-    family.lock().unwrap_or_else(PoisonError::into_inner)
+/// The turn, whatever became of a thread that had it.
+fn lock(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Session {
