@@ -84,7 +84,7 @@ impl Maker<'_> {
     }
 
     fn name(&mut self) -> String {
-        format!("leaf {}", self.feeds.len())
+        format!("leaf{}", self.feeds.len())
     }
 
     /// A leaf of its own with these axes.
@@ -707,12 +707,12 @@ impl Maker<'_> {
         // Not all: what nobody asks for is left out, and what few ask for is freed early.
         for (i, x) in self.floats.clone().into_iter().enumerate() {
             if self.c.one_in(3) || i + 1 == self.floats.len() {
-                self.b.output(&format!("float {i}"), x).unwrap();
+                self.b.output(&format!("float{i}"), x).unwrap();
             }
         }
         for (i, (x, _)) in self.ints.clone().into_iter().enumerate() {
             if self.c.one_in(3) || i + 1 == self.ints.len() {
-                self.b.output(&format!("int {i}"), x).unwrap();
+                self.b.output(&format!("int{i}"), x).unwrap();
             }
         }
         Made { program: self.b.finish().unwrap(), feeds: self.feeds }
