@@ -396,7 +396,7 @@ fn fusions() -> Vec<Vector> {
 /// Programs of many operations, run several times.
 fn whole_programs() -> Vec<Vector> {
     let tensor = |(name, ty): (&str, Type), bits: Vec<u32>| Tensor { name: name.to_owned(), ty, bits };
-    let sizes = Sizes { batch: 2, t: 3, width: 8, heads: 2, inner: 12, vocabulary: 11 };
+    let sizes = Sizes { layers: 1, batch: 2, t: 3, width: 8, heads: 2, inner: 12, vocabulary: 11 };
     let program = training_step(&sizes).unwrap();
     let states = program.states().enumerate().map(|(i, state)| {
         let n = state.1.shape.elements();

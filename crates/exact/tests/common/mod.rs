@@ -7,6 +7,7 @@ pub(crate) mod choices;
 pub(crate) mod models;
 pub(crate) mod play;
 pub(crate) mod programs;
+pub(crate) mod real;
 pub(crate) mod values;
 pub(crate) mod vectors;
 pub(crate) mod wire;

@@ -5,6 +5,7 @@ use exact::{AdamState, AdamW, Builder, Error, Program, UnaryFn, Var};
 /// The sizes of a decoder and of its batch.
 #[derive(Clone, Copy)]
 pub(crate) struct Sizes {
+    pub(crate) layers: usize,
     pub(crate) batch: usize,
     pub(crate) t: usize,
     pub(crate) width: usize,
@@ -15,14 +16,13 @@ pub(crate) struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Sizes {
-        Sizes { batch: 2, t: 9, width: 16, heads: 2, inner: 24, vocabulary: 23 }
+        Sizes { layers: 1, batch: 2, t: 9, width: 16, heads: 2, inner: 24, vocabulary: 23 }
     }
 }
 
-/// A decoder of one layer: loss, gradients, clipping and AdamW, as one program.
-pub(crate) fn training_step(sizes: &Sizes) -> Result<Program, Error> {
-    let mut b = Builder::new();
-    let Sizes { batch, t, width, heads, inner, vocabulary } = *sizes;
+/// A decoder and its loss, the mean cross-entropy of `targets` given `tokens`: the loss and all parameters.
+pub(crate) fn decoder(b: &mut Builder, sizes: &Sizes) -> Result<(Var<f32>, Vec<Var<f32>>), Error> {
+    let Sizes { layers, batch, t, width, heads, inner, vocabulary } = *sizes;
     let tokens = b.input::<u32>("tokens", &[batch, t])?;
     let targets = b.input::<u32>("targets", &[batch * t])?;
     let mut parameters: Vec<Var<f32>> = Vec::new();
@@ -31,40 +31,47 @@ pub(crate) fn training_step(sizes: &Sizes) -> Result<Program, Error> {
         parameters.push(p);
         Ok(p)
     };
-    let table = parameter(&mut b, &[vocabulary, width])?;
-    let norm = parameter(&mut b, &[width])?;
-    let mut weights = Vec::new();
-    for _ in 0..4 {
-        weights.push(parameter(&mut b, &[width, width])?);
-    }
-    let (gate, up) = (parameter(&mut b, &[width, inner])?, parameter(&mut b, &[width, inner])?);
-    let down = parameter(&mut b, &[inner, width])?;
+    let table = parameter(b, &[vocabulary, width])?;
+    let mut x = b.gather(table, tokens)?;
+    for _ in 0..layers {
+        let norm = parameter(b, &[width])?;
+        let mut weights = Vec::new();
+        for _ in 0..4 {
+            weights.push(parameter(b, &[width, width])?);
+        }
+        let (gate, up) = (parameter(b, &[width, inner])?, parameter(b, &[width, inner])?);
+        let down = parameter(b, &[inner, width])?;
 
-    let x = b.gather(table, tokens)?;
-    let (h, _) = b.rms_norm(x, norm, 1e-5)?;
-    let mut qkv = Vec::new();
-    for w in &weights[..3] {
-        let y = b.linear(h, *w)?;
-        qkv.push(b.reshape(y, &[batch, t, heads, width / heads])?);
+        let (h, _) = b.rms_norm(x, norm, 1e-5)?;
+        let mut qkv = Vec::new();
+        for w in &weights[..3] {
+            let y = b.linear(h, *w)?;
+            qkv.push(b.reshape(y, &[batch, t, heads, width / heads])?);
+        }
+        let positions = b.iota(&[t], 0)?;
+        let tables = b.rope_tables(positions, width / heads, 10_000.0)?;
+        let (q, k) = (b.rope(qkv[0], &tables)?, b.rope(qkv[1], &tables)?);
+        let start = b.full(&[batch], 0_u32)?;
+        let o = b.attention(q, k, qkv[2], start, 0.35, true)?;
+        let o = b.reshape(o, &[batch, t, width])?;
+        let o = b.linear(o, weights[3])?;
+        x = b.add(x, o)?;
+        let (g, u) = (b.linear(x, gate)?, b.linear(x, up)?);
+        let m = b.swiglu(g, u)?;
+        let m = b.linear(m, down)?;
+        x = b.add(x, m)?;
     }
-    let positions = b.iota(&[t], 0)?;
-    let tables = b.rope_tables(positions, width / heads, 10_000.0)?;
-    let (q, k) = (b.rope(qkv[0], &tables)?, b.rope(qkv[1], &tables)?);
-    let start = b.full(&[batch], 0_u32)?;
-    let o = b.attention(q, k, qkv[2], start, 0.35, true)?;
-    let o = b.reshape(o, &[batch, t, width])?;
-    let o = b.linear(o, weights[3])?;
-    let x = b.add(x, o)?;
-    let (g, u) = (b.linear(x, gate)?, b.linear(x, up)?);
-    let m = b.swiglu(g, u)?;
-    let m = b.linear(m, down)?;
-    let x = b.add(x, m)?;
     let flat = b.reshape(x, &[batch * t, width])?;
     let logits = b.matmul_t(flat, false, table, true)?;
     let logp = b.token_logprob(logits, targets)?;
     let mean = b.mean_all(logp)?;
-    let loss = b.unary(UnaryFn::Neg, mean)?;
+    Ok((b.unary(UnaryFn::Neg, mean)?, parameters))
+}
 
+/// A decoder's loss, gradients, clipping and AdamW, as one program.
+pub(crate) fn training_step(sizes: &Sizes) -> Result<Program, Error> {
+    let mut b = Builder::new();
+    let (loss, parameters) = decoder(&mut b, sizes)?;
     let gradients = b.gradients(loss, &parameters)?;
     let (gscale, norm) = b.clip_scale(&gradients, 1.0)?;
     let (lr, c1, c2) = (b.input("lr", &[])?, b.input("c1", &[])?, b.input("c2", &[])?);
