@@ -103,21 +103,33 @@ kernel! {
     /// the sum takes notice: exp makes it +0, or NaN where the row's own are NaN too.
     /// Safety: rows of `s` are `ld` floats apart and hold their keys, rounded up to STEP; `m` and `r` are `stat` apart.
     pub(super) unsafe fn softmax_rows<F>(rows: Rows, s: *mut f32, ld: usize, m: *mut f32, r: *mut f32, stat: usize) {
+        // Three passes over the tile rather than one over each row: a row's steps wait for each other, rows do not.
         for i in 0..rows.count {
             let n = rows.keys(i);
-            let padded = n.next_multiple_of(STEP);
             // SAFETY: the caller's promise.
             unsafe {
                 let row = s.add(i * ld);
-                for j in n..padded {
+                for j in n..n.next_multiple_of(STEP) {
                     *row.add(j) = f32::NEG_INFINITY;
                 }
-                let max = greatest(padded, row);
-                for j in 0..padded {
+                *m.add(i * stat) = greatest(n.next_multiple_of(STEP), row);
+            }
+        }
+        for i in 0..rows.count {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let (row, max) = (s.add(i * ld), *m.add(i * stat));
+                for j in 0..rows.keys(i).next_multiple_of(STEP) {
                     *row.add(j) = exp::<F>(*row.add(j) - max);
                 }
-                *m.add(i * stat) = max;
-                *r.add(i * stat) = canon(1.0 / sum(padded, |lane, j| lane + *row.add(j)));
+            }
+        }
+        for i in 0..rows.count {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let row = s.add(i * ld);
+                let z = sum(rows.keys(i).next_multiple_of(STEP), |lane, j| lane + *row.add(j));
+                *r.add(i * stat) = canon(1.0 / z);
             }
         }
     }
