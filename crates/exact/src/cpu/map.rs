@@ -3,6 +3,8 @@
 //! Serial, over contiguous memory; the caller cuts long arrays into ranges for its threads. The output may be any of
 //! the inputs (the same address), but must not overlap one otherwise.
 
+use std::mem::MaybeUninit;
+
 use super::lanes::kernel;
 use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
 use crate::spec::math::{self, SIN_SMALL, canon};
@@ -67,9 +69,9 @@ kernel! {
         // SAFETY: the caller's contract is that of `each`.
         unsafe {
             match f {
-                CompareFn::Lt => each(n, [a, b], out, |[a, b]| u32::from(a < b)),
-                CompareFn::Le => each(n, [a, b], out, |[a, b]| u32::from(a <= b)),
-                CompareFn::Eq => each(n, [a, b], out, |[a, b]| u32::from(a == b)),
+                CompareFn::Lt => each(n, [a, b], [out], |[a, b]| [u32::from(a < b)]),
+                CompareFn::Le => each(n, [a, b], [out], |[a, b]| [u32::from(a <= b)]),
+                CompareFn::Eq => each(n, [a, b], [out], |[a, b]| [u32::from(a == b)]),
             }
         }
     }
@@ -79,7 +81,7 @@ kernel! {
     /// `out[i] = a[i] * b[i] + c[i]`, rounded once. Safety: as for [`binary`].
     pub(crate) unsafe fn fma<F>(n: usize, a: Operand, b: Operand, c: Operand, out: *mut f32) {
         // SAFETY: the caller's contract is that of `each`.
-        unsafe { each(n, [a, b, c], out.cast(), |[a, b, c]| canon(F::fma(a, b, c)).to_bits()) }
+        unsafe { each(n, [a, b, c], [out.cast()], |[a, b, c]| [canon(F::fma(a, b, c)).to_bits()]) }
     }
 }
 
@@ -88,40 +90,50 @@ kernel! {
     pub(crate) unsafe fn select<F>(n: usize, mask: *const u32, a: Operand, b: Operand, out: *mut f32) {
         let mask = Operand::Slice(mask.cast());
         // SAFETY: the caller's contract is that of `each`.
-        unsafe { each(n, [mask, a, b], out.cast(), |[mask, a, b]| if mask.to_bits() == 0 { b } else { a }.to_bits()) }
+        unsafe { each(n, [mask, a, b], [out.cast()], |[mask, a, b]| [if mask.to_bits() == 0 { b } else { a }.to_bits()]) }
     }
 }
 
 /// Elements that are worked on at a time.
 const CHUNK: usize = 256;
 
-/// `out[i] = f(inputs[i])`, with the bits of the result.
+/// `outs[..][i] = f(inputs[..][i])`, the results as bits. The loop under every elementwise kernel.
 ///
-/// An input that is the output too is copied, a chunk at a time: the loop then never reads what it writes, which is
+/// An input that is an output too is copied, a chunk at a time: the loop then never reads what it writes, which is
 /// what it takes to become vector code; and a scalar is repeated, so that there is one loop for all forms.
 #[inline(always)]
-unsafe fn each<const N: usize>(n: usize, inputs: [Operand; N], out: *mut u32, f: impl Fn([f32; N]) -> u32) {
-    let mut copies = [[0f32; CHUNK]; N];
+pub(super) unsafe fn each<const N: usize, const M: usize>(
+    n: usize,
+    inputs: [Operand; N],
+    outs: [*mut u32; M],
+    f: impl Fn([f32; N]) -> [u32; M],
+) {
+    let mut copies = [[const { MaybeUninit::<f32>::uninit() }; CHUNK]; N];
     for (copy, input) in copies.iter_mut().zip(inputs) {
         if let Operand::Scalar(x) = input {
-            copy.fill(x);
+            copy[..n.min(CHUNK)].fill(MaybeUninit::new(x));
         }
     }
     for start in (0..n).step_by(CHUNK) {
         let len = CHUNK.min(n - start);
-        // SAFETY: start + len <= n elements are readable and writable, says the caller; a copy holds CHUNK.
+        // SAFETY: start + len <= n elements are readable and writable, says the caller; the first `len` of a copy
+        // are set where it is read.
         unsafe {
-            let out = out.add(start);
+            let outs = outs.map(|out| out.add(start));
             let from: [*const f32; N] = std::array::from_fn(|i| match inputs[i] {
-                Operand::Slice(x) if x.add(start) == out.cast() => {
-                    copies[i].as_mut_ptr().copy_from_nonoverlapping(out.cast(), len);
-                    copies[i].as_ptr()
+                Operand::Slice(x) if outs.iter().any(|out| x.add(start) == out.cast()) => {
+                    let copy = copies[i].as_mut_ptr().cast();
+                    x.add(start).copy_to_nonoverlapping(copy, len);
+                    copy.cast_const()
                 }
                 Operand::Slice(x) => x.add(start),
-                Operand::Scalar(_) => copies[i].as_ptr(),
+                Operand::Scalar(_) => copies[i].as_ptr().cast(),
             });
             for j in 0..len {
-                *out.add(j) = f(std::array::from_fn(|i| *from[i].add(j)));
+                let results = f(std::array::from_fn(|i| *from[i].add(j)));
+                for (out, result) in outs.iter().zip(results) {
+                    *out.add(j) = result;
+                }
             }
         }
     }
@@ -130,13 +142,13 @@ unsafe fn each<const N: usize>(n: usize, inputs: [Operand; N], out: *mut u32, f:
 #[inline(always)]
 unsafe fn each1(n: usize, x: *const f32, out: *mut f32, f: impl Fn(f32) -> f32) {
     // SAFETY: the caller's contract.
-    unsafe { each(n, [Operand::Slice(x)], out.cast(), |[x]| canon(f(x)).to_bits()) }
+    unsafe { each(n, [Operand::Slice(x)], [out.cast()], |[x]| [canon(f(x)).to_bits()]) }
 }
 
 #[inline(always)]
 unsafe fn each2(n: usize, a: Operand, b: Operand, out: *mut f32, f: impl Fn(f32, f32) -> f32) {
     // SAFETY: the caller's contract.
-    unsafe { each(n, [a, b], out.cast(), |[a, b]| canon(f(a, b)).to_bits()) }
+    unsafe { each(n, [a, b], [out.cast()], |[a, b]| [canon(f(a, b)).to_bits()]) }
 }
 
 /// As [`each1`], with another function for |x| above [`SIN_SMALL`], which are few if any.
@@ -167,4 +179,4 @@ unsafe fn each1_patched(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,12 +8,13 @@ const COMPARE: [CompareFn; 3] = [CompareFn::Lt, CompareFn::Le, CompareFn::Eq];
 /// Set this variable to try every one of the 2^32 inputs (release build; half an hour).
 const EXHAUSTIVE: &str = "EXACT_EXHAUSTIVE";
 
-fn bits(x: &[f32]) -> Vec<u32> {
+/// What equality means here.
+pub(crate) fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
 /// n values of every size and kind, specials among them.
-fn values(n: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {
     let special = specials();
     let mut state = seed | 1 << 40;
     (0..n)
