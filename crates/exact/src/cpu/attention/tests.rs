@@ -128,7 +128,7 @@ fn check(x: Attention, start: &[u32], specials: bool) {
     }
     let want = naive(&x, &q, &k, &v, start, &go);
     for level in Level::available() {
-        for threads in [1, 2] {
+        for threads in [1, 2, 3] {
             let pool = Pool::new(threads);
             let what = format!("{level} {threads} {x:?}");
             let fresh = |n: usize| vec![55.0_f32; n];
