@@ -4,6 +4,7 @@ pub(crate) mod gemm;
 pub(crate) mod lanes;
 mod level;
 pub(crate) mod map;
+pub(crate) mod narrow;
 mod pool;
 pub(crate) mod reduce;
 pub(crate) mod rows;
