@@ -196,7 +196,7 @@ impl Builder {
         Ok(())
     }
 
-    pub(super) fn output_value(&mut self, name: &str, value: ValueId) -> Result<(), Error> {
+    pub(crate) fn output_value(&mut self, name: &str, value: ValueId) -> Result<(), Error> {
         self.value("output", value)?;
         self.name(name)?;
         let value = self.owned(value)?;
@@ -702,13 +702,18 @@ impl Builder {
         Ok(self.var(id))
     }
 
-    pub(super) fn push_leaf(&mut self, name: &str, state: bool, ty: Type) -> Result<ValueId, Error> {
+    pub(crate) fn push_leaf(&mut self, name: &str, state: bool, ty: Type) -> Result<ValueId, Error> {
         self.name(name)?;
         let source = if state { Source::State } else { Source::Input };
         let from = From::Leaf(self.leaves.len());
         self.leaves.push((Leaf { name: name.to_owned(), ty }, source));
         self.values.push(Value { ty, from });
         Ok(self.values.len() as u32 - 1)
+    }
+
+    /// The elements of all values together.
+    pub(crate) fn total_elements(&self) -> usize {
+        self.values.iter().map(|v| v.ty.shape.elements()).sum()
     }
 
     fn name(&mut self, name: &str) -> Result<(), Error> {

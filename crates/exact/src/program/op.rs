@@ -84,8 +84,9 @@ pub enum ReduceFn {
     Max,
 }
 
-/// One operation and its attributes.
+/// One operation and its attributes, which the line above each explains.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the attributes are explained with their operation")]
 pub enum Op {
     // Made from nothing.
     /// One number everywhere, given by its bits.

@@ -68,21 +68,19 @@ mod x86 {
                     let to = to.add(p * ld + i);
                     let mut square = [_mm512_setzero_ps(); 16];
                     if rows == 16 && columns == 16 {
-                        for r in 0..16 {
-                            square[r] = Lanes::load(from.add(r * line));
+                        for (r, row) in square.iter_mut().enumerate() {
+                            *row = Lanes::load(from.add(r * line));
                         }
-                        let square = transposed(square);
-                        for r in 0..16 {
-                            square[r].store(to.add(r * ld));
+                        for (r, row) in transposed(square).into_iter().enumerate() {
+                            row.store(to.add(r * ld));
                         }
                     } else {
                         let mask = __m512::first(columns);
                         for (r, row) in square.iter_mut().enumerate().take(rows) {
                             *row = Lanes::load_first(from.add(r * line), mask);
                         }
-                        let square = transposed(square);
                         let mask = __m512::first(rows);
-                        for (r, row) in square.into_iter().enumerate().take(columns) {
+                        for (r, row) in transposed(square).into_iter().enumerate().take(columns) {
                             row.store_first(to.add(r * ld), mask);
                         }
                     }

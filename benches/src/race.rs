@@ -1,0 +1,61 @@
+//! Contenders taking turns.
+
+use crate::{Bench, Result};
+
+/// One that does the work: `turn(reps)` does it `reps` times and says how many seconds each took.
+pub(crate) struct Contender<'a> {
+    pub(crate) name: String,
+    turn: Box<dyn FnMut(usize) -> Result<f64> + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    pub(crate) fn new(name: &str, turn: impl FnMut(usize) -> Result<f64> + 'a) -> Contender<'a> {
+        Contender { name: name.to_owned(), turn: Box::new(turn) }
+    }
+}
+
+/// The median seconds per call of each contender.
+///
+/// They take turns, so that whatever slows the machine for a while slows all of them; each round begins with the next
+/// one, and each turn with a call or so that is not counted, since the last contender left its own data in the caches.
+pub(crate) fn race(bench: &Bench, contenders: &mut [Contender<'_>]) -> Result<Vec<f64>> {
+    let (rounds, turn_seconds) = if bench.quick { (3, 0.002) } else { (11, 0.02) };
+    let mut reps = Vec::with_capacity(contenders.len());
+    for contender in contenders.iter_mut() {
+        reps.push(calibrate(contender, turn_seconds)?);
+    }
+    let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
+    for round in 0..rounds {
+        for i in 0..contenders.len() {
+            let i = (i + round) % contenders.len();
+            let turn = &mut contenders[i].turn;
+            // A long call warms itself.
+            if reps[i] > 1 {
+                turn(reps[i].div_ceil(8))?;
+            }
+            times[i].push(turn(reps[i])?);
+        }
+    }
+    Ok(times.iter_mut().map(|times| median(times)).collect())
+}
+
+/// How many calls fill a turn.
+fn calibrate(contender: &mut Contender<'_>, turn_seconds: f64) -> Result<usize> {
+    (contender.turn)(1)?;
+    let mut reps = 1;
+    loop {
+        let each = (contender.turn)(reps)?.max(1e-9);
+        let fills = (turn_seconds / each).ceil().max(1.0) as usize;
+        // A first guess from few calls is rough: try again until the guess is near what was tried.
+        if fills <= reps * 4 {
+            return Ok(fills);
+        }
+        reps = fills.min(reps * 16);
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}

@@ -1,0 +1,290 @@
+//! Where every tensor of a program lies during a run, decided before it runs.
+//!
+//! Each state has a block of its own, which sessions may share. Inputs and results lie in one arena: an input for good, a
+//! result in the smallest hole that fits when it is made until its last reader is done. An element-by-element operation
+//! writes over an operand that no one reads again, and what a state becomes is written over the state itself where
+//! nothing still reads the old one.
+
+use crate::Error;
+use crate::program::op::Op;
+use crate::program::{Program, ValueId};
+use crate::shape::Type;
+
+/// Places begin at multiples of this many words, a cache line.
+const LINE: usize = 16;
+
+/// What a backend needs to know to lay out a run.
+pub(crate) trait Needs {
+    /// Words of working memory for one operation, beside its operands and results.
+    fn scratch_words(&self, op: &Op, operands: &[Type], results: &[Type]) -> usize;
+}
+
+/// Where a value lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// From this word of the arena on.
+    Arena(usize),
+    /// In the block of the state of this number.
+    State(usize),
+}
+
+/// A layout: the place of every value, and how much there is in all.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) places: Vec<Place>,
+    /// Words of all states together.
+    pub(crate) state_words: usize,
+    /// Words of the arena.
+    pub(crate) words: usize,
+    /// Words of scratch after it.
+    pub(crate) scratch_words: usize,
+    /// Values that are copied into states when the run is over: value, state's leaf.
+    pub(crate) copies: Vec<(ValueId, ValueId)>,
+}
+
+impl Plan {
+    /// Lays out a program, or says how much it needs and which operation is the largest if that is beyond the limit.
+    pub(crate) fn new(program: &Program, needs: &dyn Needs, limit_bytes: u64) -> Result<Plan, Error> {
+        let plan = Layout::new(program).finish(needs);
+        if plan.bytes() > limit_bytes {
+            let size = |o: &crate::program::Operation| -> u64 {
+                o.results().map(|v| program.ty(v).shape.elements() as u64).sum()
+            };
+            let largest = (0..program.operations.len()).max_by_key(|&i| size(&program.operations[i]));
+            let (op, at) = largest.map_or(("none", 0), |i| (program.operations[i].op.name(), i));
+            return Err(Error::Memory { needed: plan.bytes(), limit: limit_bytes, op, at });
+        }
+        Ok(plan)
+    }
+
+    /// Everything a session of this plan holds for tensors and scratch.
+    pub(crate) fn bytes(&self) -> u64 {
+        4 * (self.state_words as u64 + self.words as u64 + self.scratch_words as u64)
+    }
+}
+
+/// Which results may lie where an operand lay: pairs of operand and result whose elements are read and written one for one.
+fn in_place(op: &Op) -> &'static [(usize, usize)] {
+    match op {
+        Op::Unary(_) | Op::Unit | Op::ToFloat | Op::WriteRows => &[(0, 0)],
+        Op::Binary(_) | Op::Int(_) | Op::Swiglu => &[(0, 0), (1, 0)],
+        Op::Fma => &[(0, 0), (1, 0), (2, 0)],
+        Op::Select => &[(1, 0), (2, 0)],
+        Op::SwigluGrad => &[(0, 0), (1, 1)],
+        Op::AdamW { .. } => &[(0, 0), (2, 1), (3, 2)],
+        _ => &[],
+    }
+}
+
+struct Layout<'a> {
+    program: &'a Program,
+    /// The value whose storage a value is: itself, or what it is another shape of.
+    root: Vec<ValueId>,
+    /// The last operation that reads a root; `usize::MAX` if the run's end does.
+    last_read: Vec<usize>,
+    /// The state that a root is to become, if any.
+    becomes: Vec<Option<ValueId>>,
+    places: Vec<Option<Place>>,
+    arena: Arena,
+}
+
+impl<'a> Layout<'a> {
+    fn new(program: &'a Program) -> Layout<'a> {
+        let values = program.types.len();
+        let mut root: Vec<ValueId> = (0..values as u32).collect();
+        let mut last_read = vec![0; values];
+        for (at, operation) in program.operations.iter().enumerate() {
+            if let Op::Reshape { .. } = operation.op {
+                root[operation.first as usize] = root[operation.operands[0] as usize];
+            }
+            for operand in &operation.operands {
+                last_read[root[*operand as usize] as usize] = at;
+            }
+        }
+        let mut becomes = vec![None; values];
+        for (state, value) in program.assigned.iter().enumerate() {
+            if let Some(value) = value {
+                let root = root[*value as usize] as usize;
+                last_read[root] = usize::MAX;
+                becomes[root].get_or_insert((program.inputs + state) as ValueId);
+            }
+        }
+        for (_, value) in &program.outputs {
+            last_read[root[*value as usize] as usize] = usize::MAX;
+        }
+        Layout { program, root, last_read, becomes, places: vec![None; values], arena: Arena::default() }
+    }
+
+    fn words(&self, value: ValueId) -> usize {
+        self.program.ty(value).shape.elements()
+    }
+
+    fn is_leaf(&self, value: ValueId) -> bool {
+        (value as usize) < self.program.leaves.len()
+    }
+
+    fn finish(mut self, needs: &dyn Needs) -> Plan {
+        let mut state_words = 0;
+        for leaf in 0..self.program.leaves.len() {
+            let words = self.words(leaf as ValueId);
+            self.places[leaf] = Some(match leaf.checked_sub(self.program.inputs) {
+                Some(state) => {
+                    state_words += words.next_multiple_of(LINE);
+                    Place::State(state)
+                }
+                None => Place::Arena(self.arena.take(words)),
+            });
+        }
+        let mut scratch_words = 0;
+        for (at, operation) in self.program.operations.iter().enumerate() {
+            let types = |ids: &[ValueId]| ids.iter().map(|v| self.program.ty(*v)).collect::<Vec<_>>();
+            let results: Vec<ValueId> = operation.results().collect();
+            let needed = needs.scratch_words(&operation.op, &types(&operation.operands), &types(&results));
+            scratch_words = scratch_words.max(needed.next_multiple_of(LINE));
+            if matches!(operation.op, Op::Reshape { .. }) {
+                continue;
+            }
+            let mut given = Vec::new();
+            for (i, result) in results.iter().enumerate() {
+                let (place, over) = self.place(at, i, *result, &given);
+                self.places[*result as usize] = Some(place);
+                given.extend(over);
+            }
+            self.release(at, operation, &results, &given);
+        }
+        let place = |v: ValueId| self.places[self.root[v as usize] as usize].unwrap_or(Place::Arena(0));
+        let places: Vec<Place> = (0..self.places.len() as u32).map(place).collect();
+        let mut copies = Vec::new();
+        for (state, value) in self.program.assigned.iter().enumerate() {
+            let state = self.program.inputs + state;
+            if let Some(value) = value
+                && places[*value as usize] != places[state]
+            {
+                copies.push((*value, state as ValueId));
+            }
+        }
+        Plan { places, state_words, words: self.arena.end, scratch_words, copies }
+    }
+
+    /// A place for one result, and the operand's root whose place it is if it has it from one.
+    fn place(
+        &mut self,
+        at: usize,
+        index: usize,
+        result: ValueId,
+        given: &[ValueId],
+    ) -> (Place, Option<ValueId>) {
+        let operation = &self.program.operations[at];
+        let words = self.words(result);
+        for (operand, to) in in_place(&operation.op) {
+            let root = self.root[operation.operands[*operand] as usize];
+            let free = self.last_read[root as usize] == at && !given.contains(&root);
+            // Rows are not written one for one: a cache written into itself needs the old one beside the new.
+            let apart =
+                !matches!(operation.op, Op::WriteRows) || self.root[operation.operands[1] as usize] != root;
+            // A leaf keeps its value, unless it is the state that this result becomes.
+            let allowed = !self.is_leaf(root) || self.becomes[result as usize] == Some(root);
+            if *to == index
+                && free
+                && apart
+                && allowed
+                && words == self.words(root)
+                && let Some(place) = self.places[root as usize]
+            {
+                return (place, Some(root));
+            }
+        }
+        // Straight into the state, if no one reads the old one any more.
+        if let Some(state) = self.becomes[result as usize]
+            && (self.last_read[state as usize] < at || !self.is_read(state))
+            && self.words(state) == words
+            && let Some(place) = self.places[state as usize]
+        {
+            return (place, None);
+        }
+        (Place::Arena(self.arena.take(words)), None)
+    }
+
+    /// Whether any operation reads a leaf (its last reader is given as 0 otherwise).
+    fn is_read(&self, leaf: ValueId) -> bool {
+        self.last_read[leaf as usize] > 0
+            || self.program.operations.first().is_some_and(|first| first.operands.contains(&leaf))
+    }
+
+    /// Frees what no later operation reads: operands at their last reading, and results that no one reads.
+    fn release(
+        &mut self,
+        at: usize,
+        operation: &crate::program::Operation,
+        results: &[ValueId],
+        given: &[ValueId],
+    ) {
+        let mut done: Vec<ValueId> = Vec::new();
+        for operand in &operation.operands {
+            let root = self.root[*operand as usize];
+            if self.last_read[root as usize] == at && !self.is_leaf(root) && !given.contains(&root) {
+                done.push(root);
+            }
+        }
+        // A result that is never read was last read "before" it was made.
+        done.extend(results.iter().filter(|r| self.last_read[**r as usize] <= at));
+        done.sort_unstable();
+        done.dedup();
+        for root in done {
+            if let Some(Place::Arena(place)) = self.places[root as usize] {
+                self.arena.give_back(place, self.words(root));
+            }
+        }
+    }
+}
+
+/// Words handed out and taken back, first by the smallest hole that fits.
+#[derive(Default)]
+struct Arena {
+    /// Holes as (first word, words), in order and never touching.
+    holes: Vec<(usize, usize)>,
+    end: usize,
+}
+
+impl Arena {
+    fn take(&mut self, words: usize) -> usize {
+        let words = words.next_multiple_of(LINE);
+        if words == 0 {
+            return 0;
+        }
+        let fits = self.holes.iter().enumerate().filter(|(_, hole)| hole.1 >= words);
+        if let Some((i, hole)) = fits.min_by_key(|(_, hole)| hole.1).map(|(i, hole)| (i, *hole)) {
+            if hole.1 == words {
+                self.holes.remove(i);
+            } else {
+                self.holes[i] = (hole.0 + words, hole.1 - words);
+            }
+            return hole.0;
+        }
+        // None fits: grow, from the last hole if it reaches the end.
+        let place = match self.holes.last() {
+            Some(&(place, len)) if place + len == self.end => {
+                self.holes.pop();
+                place
+            }
+            _ => self.end,
+        };
+        self.end = place + words;
+        place
+    }
+
+    fn give_back(&mut self, place: usize, words: usize) {
+        let words = words.next_multiple_of(LINE);
+        if words == 0 {
+            return;
+        }
+        let i = self.holes.partition_point(|hole| hole.0 < place);
+        self.holes.insert(i, (place, words));
+        if i + 1 < self.holes.len() && place + words == self.holes[i + 1].0 {
+            self.holes[i].1 += self.holes.remove(i + 1).1;
+        }
+        if i > 0 && self.holes[i - 1].0 + self.holes[i - 1].1 == place {
+            self.holes[i - 1].1 += self.holes.remove(i).1;
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! A program with its memory on a device: write what it reads, run it, read what it gives.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Error;
+use crate::device::{Device, View};
+use crate::memory::Memory;
+use crate::plan::{Place, Plan};
+use crate::program::op::Op;
+use crate::program::{Element, Program, ValueId};
+use crate::shape::Type;
+use crate::spec::At;
+
+/// What a session may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most bytes for tensors and working memory together.
+    pub memory_bytes: u64,
+}
+
+impl Default for Limits {
+    /// Eight gibibytes.
+    fn default() -> Limits {
+        Limits { memory_bytes: 8 << 30 }
+    }
+}
+
+/// A program laid out in memory and ready to run, again and again.
+///
+/// All memory is taken when the session is made; a run allocates nothing. States start as zeros and keep their value from run
+/// to run; inputs keep theirs until they are written again.
+pub struct Session {
+    program: Program,
+    device: Device,
+    plan: Plan,
+    memory: Memory,
+    states: Vec<Arc<State>>,
+    steps: Vec<Step>,
+    names: HashMap<String, (Kind, ValueId)>,
+    /// Held by whoever reads, writes or runs, of all sessions that share states: one does at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+/// A state's memory, and whether a failed run may have left it half new.
+struct State {
+    memory: Memory,
+    stale: AtomicBool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Input,
+    State,
+    Output,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Input => "input",
+            Kind::State => "state",
+            Kind::Output => "output",
+        }
+    }
+}
+
+/// An operation with its operands and results where they lie.
+struct Step {
+    operands: Vec<View>,
+    results: Vec<View>,
+}
+
+impl Session {
+    /// Lays the program out on a device, if it fits the limits.
+    pub fn new(program: &Program, device: &Device, limits: Limits) -> Result<Session, Error> {
+        Session::join(program, device, limits, None)
+    }
+
+    /// A session of another program whose states are this one's wherever they have the same name.
+    ///
+    /// So a model's weights are in memory once, however many programs work on them. Sessions that share run one at a time.
+    pub fn share(&self, program: &Program, limits: Limits) -> Result<Session, Error> {
+        Session::join(program, &self.device, limits, Some(self))
+    }
+
+    fn join(
+        program: &Program,
+        device: &Device,
+        limits: Limits,
+        with: Option<&Session>,
+    ) -> Result<Session, Error> {
+        let plan = Plan::new(program, device, limits.memory_bytes)?;
+        let state = |(name, ty): (&str, Type)| {
+            let shared = with.and_then(|s| Some((s, s.program.states().position(|(n, _)| n == name)?)));
+            if let Some((session, i)) = shared {
+                let expected = session.program.leaves[session.program.inputs + i].ty;
+                if expected != ty {
+                    let (name, given) = (name.to_owned(), ty.to_string());
+                    return Err(Error::Data { name, expected, given });
+                }
+                return Ok(session.states[i].clone());
+            }
+            let memory = Memory::zeroed(ty.shape.elements());
+            Ok(Arc::new(State { memory, stale: AtomicBool::new(false) }))
+        };
+        let states: Vec<Arc<State>> = program.states().map(state).collect::<Result<_, _>>()?;
+        let turn = with.map_or_else(Arc::default, |session| session.turn.clone());
+
+        let memory = Memory::zeroed(plan.words + plan.scratch_words);
+        let view = |v: ValueId| {
+            let ptr = match plan.places[v as usize] {
+                // SAFETY: the plan keeps every value within the arena's words.
+                Place::Arena(word) => unsafe { memory.ptr().add(word) },
+                Place::State(state) => states[state].memory.ptr(),
+            };
+            View { ptr, ty: program.ty(v) }
+        };
+        let steps = program
+            .operations
+            .iter()
+            .map(|o| Step {
+                operands: o.operands.iter().map(|v| view(*v)).collect(),
+                results: o.results().map(view).collect(),
+            })
+            .collect();
+        let mut names = HashMap::new();
+        for (i, leaf) in program.leaves.iter().enumerate() {
+            let kind = if i < program.inputs { Kind::Input } else { Kind::State };
+            names.insert(leaf.name.clone(), (kind, i as ValueId));
+        }
+        names.extend(program.outputs.iter().map(|(name, v)| (name.clone(), (Kind::Output, *v))));
+        let (program, device) = (program.clone(), device.clone());
+        Ok(Session { program, device, plan, memory, states, steps, names, turn })
+    }
+
+    /// What a session of this program would take on this device.
+    pub fn bytes_needed(program: &Program, device: &Device) -> u64 {
+        Plan::new(program, device, u64::MAX).map_or(u64::MAX, |plan| plan.bytes())
+    }
+
+    /// What this session took.
+    pub fn bytes(&self) -> u64 {
+        self.plan.bytes()
+    }
+
+    /// The program it runs.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Gives an input or a state its value. Any NaN becomes the canonical one.
+    pub fn write<T: Element>(&mut self, name: &str, data: &[T]) -> Result<(), Error> {
+        let value = self.find(name, "input or state", |kind| kind != Kind::Output)?;
+        self.checked::<T>(name, value, Some(data.len()))?;
+        let _turn = lock(&self.turn);
+        // SAFETY: it is this session's turn, so no other that shares the state reads or writes.
+        let target = unsafe { self.view(value).words_mut() };
+        for (word, element) in target.iter_mut().zip(data) {
+            *word = element.to_bits();
+        }
+        if let Some(state) = (value as usize).checked_sub(self.program.inputs)
+            && let Some(state) = self.states.get(state)
+        {
+            state.stale.store(false, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The value of a state or of an output of the last run.
+    pub fn read<T: Element>(&self, name: &str) -> Result<Vec<T>, Error> {
+        let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
+        let mut data = vec![T::default(); self.program.ty(value).shape.elements()];
+        self.read_into(name, &mut data)?;
+        Ok(data)
+    }
+
+    /// Copies the value of a state or of an output of the last run, without allocating.
+    pub fn read_into<T: Element>(&self, name: &str, data: &mut [T]) -> Result<(), Error> {
+        let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
+        self.checked::<T>(name, value, Some(data.len()))?;
+        let _turn = lock(&self.turn);
+        // SAFETY: it is this session's turn, so no other that shares the state writes.
+        let words = unsafe { self.view(value).words() };
+        for (element, bits) in data.iter_mut().zip(words) {
+            *element = T::from_bits(*bits);
+        }
+        Ok(())
+    }
+
+    /// Runs the program once.
+    pub fn run(&mut self) -> Result<(), Error> {
+        self.steps(None)
+    }
+
+    /// Runs the program once and shows each operation with its results as soon as they are there.
+    ///
+    /// The bits are those of [`Session::run`]: watching changes nothing. While it is watched the states are locked: reading or
+    /// writing a session that shares them from inside `watch` would wait for ever.
+    pub fn trace(&mut self, watch: &mut dyn FnMut(&Traced<'_>)) -> Result<(), Error> {
+        self.steps(Some(watch))
+    }
+
+    fn steps(&mut self, mut watch: Option<&mut dyn FnMut(&Traced<'_>)>) -> Result<(), Error> {
+        let _turn = lock(&self.turn);
+        if let Some(i) = self.states.iter().position(|state| state.stale.load(Relaxed)) {
+            let name = self.program.leaves[self.program.inputs + i].name.clone();
+            return Err(Error::Poisoned { name });
+        }
+        // SAFETY: the scratch follows the arena in the same memory.
+        let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
+        for (index, (operation, step)) in self.program.operations.iter().zip(&self.steps).enumerate() {
+            let at = At { op: &operation.op, index };
+            // SAFETY: the views lie in this session's memory and in states that others wait for, typed as
+            // `infer` found them; results overlap operands only as `plan` allows.
+            let done = unsafe { self.device.run(at, &step.operands, &step.results, scratch) };
+            if let Err(error) = done {
+                // Any state that this program assigns may be half new.
+                for (state, assigned) in self.states.iter().zip(&self.program.assigned) {
+                    state.stale.fetch_or(assigned.is_some(), Relaxed);
+                }
+                return Err(error);
+            }
+            if let Some(watch) = &mut watch {
+                let results = &step.results;
+                watch(&Traced { index, op: &operation.op, results, device: &self.device });
+            }
+        }
+        for (value, state) in &self.plan.copies {
+            // SAFETY: as above; the planner lists a copy only between different places.
+            unsafe { self.view(*state).words_mut().copy_from_slice(self.view(*value).words()) };
+        }
+        Ok(())
+    }
+
+    /// A value where it lies.
+    fn view(&self, value: ValueId) -> View {
+        let ptr = match self.plan.places[value as usize] {
+            // SAFETY: the plan keeps every value within the arena's words.
+            Place::Arena(word) => unsafe { self.memory.ptr().add(word) },
+            Place::State(state) => self.states[state].memory.ptr(),
+        };
+        View { ptr, ty: self.program.ty(value) }
+    }
+
+    fn find(&self, name: &str, kind: &'static str, fits: impl Fn(Kind) -> bool) -> Result<ValueId, Error> {
+        match self.names.get(name) {
+            Some((found, value)) if fits(*found) => Ok(*value),
+            _ => {
+                let mut known: Vec<String> = (self.names.iter())
+                    .filter(|(_, (found, _))| fits(*found))
+                    .map(|(name, (found, _))| format!("{} {name:?}", found.name()))
+                    .collect();
+                known.sort();
+                known.truncate(32);
+                Err(Error::UnknownName { kind, name: name.to_owned(), known: known.join(", ") })
+            }
+        }
+    }
+
+    fn checked<T: Element>(&self, name: &str, value: ValueId, len: Option<usize>) -> Result<Type, Error> {
+        let ty = self.program.ty(value);
+        let elements = ty.shape.elements();
+        if ty.dtype == T::DTYPE && len.unwrap_or(elements) == elements {
+            return Ok(ty);
+        }
+        let given = format!("{} x {}", len.unwrap_or(elements), T::DTYPE);
+        Err(Error::Data { name: name.to_owned(), expected: ty, given })
+    }
+}
+
+/// The turn, whatever became of a thread that had it.
+fn lock(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("program", &self.program.hash())
+            .field("device", &self.device)
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One operation of a traced run, with its results.
+pub struct Traced<'a> {
+    index: usize,
+    op: &'a Op,
+    results: &'a [View],
+    device: &'a Device,
+}
+
+impl Traced<'_> {
+    /// The operation's number in the program.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The operation.
+    pub fn op(&self) -> &Op {
+        self.op
+    }
+
+    /// The types of its results.
+    pub fn types(&self) -> impl ExactSizeIterator<Item = Type> + '_ {
+        self.results.iter().map(|view| view.ty)
+    }
+
+    /// The elements of one result as their bits; panics if there is no such result.
+    pub fn bits(&self, result: usize) -> &[u32] {
+        let view = &self.results[result];
+        // SAFETY: the result has just been written, and nothing runs while it is watched.
+        unsafe { view.words() }
+    }
+
+    /// The BLAKE3 hash of one result's elements as little-endian bytes, computed on the device's threads.
+    pub fn hash(&self, result: usize) -> [u8; 32] {
+        crate::digest::hash_words(self.bits(result), self.device.pool())
+    }
+}
