@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::lanes::kernel;
-use crate::spec::math::{Fma, canon};
+use crate::spec::math::canon;
 
 /// Accumulators of a sum: element k belongs to lane k modulo this.
 pub(crate) const LANES: usize = 64;
