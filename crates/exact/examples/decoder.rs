@@ -111,9 +111,7 @@ fn decoder() -> Result<(Program, Vec<Parameter>), Error> {
     let one = b.scalar(1.0)?;
     let mut corrections = [one; 2];
     let (b1, b2) = (0.9, 0.95);
-    for ((name, beta), correction) in
-        [("beta1^t", b1), ("beta2^t", b2)].into_iter().zip(&mut corrections)
-    {
+    for ((name, beta), correction) in [("beta1^t", b1), ("beta2^t", b2)].into_iter().zip(&mut corrections) {
         let state = b.state::<f32>(name, &[])?;
         let next = b.scale(state, beta)?;
         b.assign(state, next)?;
