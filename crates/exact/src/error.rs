@@ -141,11 +141,12 @@ pub enum Error {
         /// What is wrong with them.
         why: String,
     },
-    /// A session whose last run failed midway, so that its state may be half new.
-    #[error(
-        "the last run failed midway, so the state may be half old and half new: write every state again first"
-    )]
-    Poisoned,
+    /// A state that a run that failed midway may have left half new.
+    #[error("a run failed midway, so the state {name:?} may be half old and half new: write it again first")]
+    Poisoned {
+        /// The first such state.
+        name: String,
+    },
 }
 
 impl Error {

@@ -6,7 +6,6 @@ use std::ptr::NonNull;
 /// Words in one allocation, zero at first, aligned for vectors and, if large, for large pages.
 pub(crate) struct Memory {
     ptr: NonNull<u32>,
-    words: usize,
     layout: Layout,
 }
 
@@ -26,22 +25,12 @@ impl Memory {
         assert!(layout.size() >= bytes, "a session of {bytes} bytes cannot be allocated");
         // SAFETY: the layout is not empty.
         let Some(ptr) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
-        Memory { ptr: ptr.cast(), words, layout }
+        Memory { ptr: ptr.cast(), layout }
     }
 
-    /// The first word. Who writes through it answers for not overlapping other readers and writers.
+    /// The first word. Who reads or writes through it answers for not overlapping other readers and writers.
     pub(crate) fn ptr(&self) -> *mut u32 {
         self.ptr.as_ptr()
-    }
-
-    pub(crate) fn words(&self) -> &[u32] {
-        // SAFETY: all words were initialised, with zeros at first, and are owned.
-        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.words) }
-    }
-
-    pub(crate) fn words_mut(&mut self) -> &mut [u32] {
-        // SAFETY: as above, and borrowed alone.
-        unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.words) }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Where every tensor of a program lies during a run, decided before it runs.
 //!
-//! Leaves have places of their own. Results share one arena: each is given the smallest hole that fits when it is made, and
-//! its place is free again after its last reader. An element-by-element operation writes over an operand that no one
-//! reads again, and what a state becomes is written over the state itself where nothing still reads the old one.
+//! Each state has a block of its own, which sessions may share. Inputs and results lie in one arena: an input for good, a
+//! result in the smallest hole that fits when it is made until its last reader is done. An element-by-element operation
+//! writes over an operand that no one reads again, and what a state becomes is written over the state itself where
+//! nothing still reads the old one.
 
 use crate::Error;
 use crate::program::op::Op;
@@ -18,17 +19,27 @@ pub(crate) trait Needs {
     fn scratch_words(&self, op: &Op, operands: &[Type], results: &[Type]) -> usize;
 }
 
-/// A layout: the first word of every value, and how much there is in all.
+/// Where a value lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// From this word of the arena on.
+    Arena(usize),
+    /// In the block of the state of this number.
+    State(usize),
+}
+
+/// A layout: the place of every value, and how much there is in all.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Where each value begins, in words.
-    pub(crate) places: Vec<usize>,
-    /// Words for leaves and results together.
+    pub(crate) places: Vec<Place>,
+    /// Words of all states together.
+    pub(crate) state_words: usize,
+    /// Words of the arena.
     pub(crate) words: usize,
-    /// Words of scratch after them.
+    /// Words of scratch after it.
     pub(crate) scratch_words: usize,
-    /// What is copied when the run is over: from, to, words.
-    pub(crate) copies: Vec<(usize, usize, usize)>,
+    /// Values that are copied into states when the run is over: value, state's leaf.
+    pub(crate) copies: Vec<(ValueId, ValueId)>,
 }
 
 impl Plan {
@@ -46,9 +57,9 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Everything a session of this plan allocates for tensors and scratch.
+    /// Everything a session of this plan holds for tensors and scratch.
     pub(crate) fn bytes(&self) -> u64 {
-        4 * (self.words as u64 + self.scratch_words as u64)
+        4 * (self.state_words as u64 + self.words as u64 + self.scratch_words as u64)
     }
 }
 
@@ -73,7 +84,7 @@ struct Layout<'a> {
     last_read: Vec<usize>,
     /// The state that a root is to become, if any.
     becomes: Vec<Option<ValueId>>,
-    places: Vec<Option<usize>>,
+    places: Vec<Option<Place>>,
     arena: Arena,
 }
 
@@ -113,8 +124,16 @@ impl<'a> Layout<'a> {
     }
 
     fn finish(mut self, needs: &dyn Needs) -> Plan {
+        let mut state_words = 0;
         for leaf in 0..self.program.leaves.len() {
-            self.places[leaf] = Some(self.arena.take(self.words(leaf as ValueId)));
+            let words = self.words(leaf as ValueId);
+            self.places[leaf] = Some(match leaf.checked_sub(self.program.inputs) {
+                Some(state) => {
+                    state_words += words.next_multiple_of(LINE);
+                    Place::State(state)
+                }
+                None => Place::Arena(self.arena.take(words)),
+            });
         }
         let mut scratch_words = 0;
         for (at, operation) in self.program.operations.iter().enumerate() {
@@ -133,18 +152,18 @@ impl<'a> Layout<'a> {
             }
             self.release(at, operation, &results, &given);
         }
-        let place = |v: ValueId| self.places[self.root[v as usize] as usize].unwrap_or(0);
-        let places: Vec<usize> = (0..self.places.len() as u32).map(place).collect();
+        let place = |v: ValueId| self.places[self.root[v as usize] as usize].unwrap_or(Place::Arena(0));
+        let places: Vec<Place> = (0..self.places.len() as u32).map(place).collect();
         let mut copies = Vec::new();
         for (state, value) in self.program.assigned.iter().enumerate() {
             let state = self.program.inputs + state;
             if let Some(value) = value
                 && places[*value as usize] != places[state]
             {
-                copies.push((places[*value as usize], places[state], self.words(*value)));
+                copies.push((*value, state as ValueId));
             }
         }
-        Plan { places, words: self.arena.end, scratch_words, copies }
+        Plan { places, state_words, words: self.arena.end, scratch_words, copies }
     }
 
     /// A place for one result, and the operand's root whose place it is if it has it from one.
@@ -154,7 +173,7 @@ impl<'a> Layout<'a> {
         index: usize,
         result: ValueId,
         given: &[ValueId],
-    ) -> (usize, Option<ValueId>) {
+    ) -> (Place, Option<ValueId>) {
         let operation = &self.program.operations[at];
         let words = self.words(result);
         for (operand, to) in in_place(&operation.op) {
@@ -179,7 +198,7 @@ impl<'a> Layout<'a> {
         {
             return (place, None);
         }
-        (self.arena.take(words), None)
+        (Place::Arena(self.arena.take(words)), None)
     }
 
     /// Whether any operation reads a leaf (its last reader is given as 0 otherwise).
@@ -208,8 +227,7 @@ impl<'a> Layout<'a> {
         done.sort_unstable();
         done.dedup();
         for root in done {
-            let state_place = self.becomes[root as usize].is_some();
-            if let (Some(place), false) = (self.places[root as usize], state_place) {
+            if let Some(Place::Arena(place)) = self.places[root as usize] {
                 self.arena.give_back(place, self.words(root));
             }
         }

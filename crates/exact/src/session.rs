@@ -1,12 +1,13 @@
 //! A program with its memory on a device: write what it reads, run it, read what it gives.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
 use crate::device::{Device, View};
 use crate::memory::Memory;
-use crate::plan::Plan;
+use crate::plan::{Place, Plan};
 use crate::program::op::Op;
 use crate::program::{Element, Program, ValueId};
 use crate::shape::Type;
@@ -35,9 +36,18 @@ pub struct Session {
     device: Device,
     plan: Plan,
     memory: Memory,
+    states: Vec<Arc<Memory>>,
     steps: Vec<Step>,
     names: HashMap<String, (Kind, ValueId)>,
-    poisoned: Vec<ValueId>,
+    family: Arc<Mutex<Family>>,
+}
+
+/// Sessions that share states. Whoever reads, writes or runs holds the lock, so that one does at a time.
+#[derive(Default)]
+struct Family {
+    states: HashMap<String, (Type, Arc<Memory>)>,
+    /// States that a failed run may have left half new.
+    poisoned: HashSet<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,12 +76,49 @@ struct Step {
 impl Session {
     /// Lays the program out on a device, if it fits the limits.
     pub fn new(program: &Program, device: &Device, limits: Limits) -> Result<Session, Error> {
+        Session::join(program, device, limits, Arc::default())
+    }
+
+    /// A session of another program whose states are this one's wherever they have the same name.
+    ///
+    /// So a model's weights are in memory once, however many programs work on them. Sessions that share run one at a time.
+    pub fn share(&self, program: &Program, limits: Limits) -> Result<Session, Error> {
+        Session::join(program, &self.device, limits, self.family.clone())
+    }
+
+    fn join(
+        program: &Program,
+        device: &Device,
+        limits: Limits,
+        family: Arc<Mutex<Family>>,
+    ) -> Result<Session, Error> {
         let plan = Plan::new(program, device, limits.memory_bytes)?;
+        let mut shared = lock(&family);
+        for (name, ty) in program.states() {
+            if let Some((expected, _)) = shared.states.get(name)
+                && *expected != ty
+            {
+                let (name, expected) = (name.to_owned(), *expected);
+                return Err(Error::Data { name, expected, given: ty.to_string() });
+            }
+        }
+        let states: Vec<Arc<Memory>> = program
+            .states()
+            .map(|(name, ty)| {
+                let fresh = || (ty, Arc::new(Memory::zeroed(ty.shape.elements())));
+                shared.states.entry(name.to_owned()).or_insert_with(fresh).1.clone()
+            })
+            .collect();
+        drop(shared);
+
         let memory = Memory::zeroed(plan.words + plan.scratch_words);
-        let view = |v: ValueId| View {
-            // SAFETY: the plan keeps every value within its words.
-            ptr: unsafe { memory.ptr().add(plan.places[v as usize]) },
-            ty: program.ty(v),
+        let view = |v: ValueId| {
+            let ptr = match plan.places[v as usize] {
+                // SAFETY: the plan keeps every value within the arena's words.
+                Place::Arena(word) => unsafe { memory.ptr().add(word) },
+                Place::State(state) => states[state].ptr(),
+            };
+            View { ptr, ty: program.ty(v) }
         };
         let steps = program
             .operations
@@ -88,7 +135,7 @@ impl Session {
         }
         names.extend(program.outputs.iter().map(|(name, v)| (name.clone(), (Kind::Output, *v))));
         let (program, device) = (program.clone(), device.clone());
-        Ok(Session { program, device, plan, memory, steps, names, poisoned: Vec::new() })
+        Ok(Session { program, device, plan, memory, states, steps, names, family })
     }
 
     /// What a session of this program would take on this device.
@@ -109,31 +156,36 @@ impl Session {
     /// Gives an input or a state its value. Any NaN becomes the canonical one.
     pub fn write<T: Element>(&mut self, name: &str, data: &[T]) -> Result<(), Error> {
         let value = self.find(name, "input or state", |kind| kind != Kind::Output)?;
-        let ty = self.checked::<T>(name, value, Some(data.len()))?;
-        let place = self.plan.places[value as usize];
-        let target = &mut self.memory.words_mut()[place..place + ty.shape.elements()];
+        self.checked::<T>(name, value, Some(data.len()))?;
+        let mut family = lock(&self.family);
+        // SAFETY: the lock is held, so no other session of the family reads or writes.
+        let target = unsafe { self.view(value).words_mut() };
         for (word, element) in target.iter_mut().zip(data) {
             *word = element.to_bits();
         }
-        self.poisoned.retain(|v| *v != value);
+        family.poisoned.remove(name);
         Ok(())
     }
 
     /// The value of a state or of an output of the last run.
     pub fn read<T: Element>(&self, name: &str) -> Result<Vec<T>, Error> {
-        Ok(self.words::<T>(name)?.iter().map(|bits| T::from_bits(*bits)).collect())
+        let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
+        let mut data = vec![T::default(); self.program.ty(value).shape.elements()];
+        self.read_into(name, &mut data)?;
+        Ok(data)
     }
 
     /// Copies the value of a state or of an output of the last run, without allocating.
     pub fn read_into<T: Element>(&self, name: &str, data: &mut [T]) -> Result<(), Error> {
-        let words = self.words::<T>(name)?;
-        if words.len() != data.len() {
-            let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
-            self.checked::<T>(name, value, Some(data.len()))?;
-        }
+        let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
+        self.checked::<T>(name, value, Some(data.len()))?;
+        let family = lock(&self.family);
+        // SAFETY: the lock is held, so no other session of the family writes.
+        let words = unsafe { self.view(value).words() };
         for (element, bits) in data.iter_mut().zip(words) {
             *element = T::from_bits(*bits);
         }
+        drop(family);
         Ok(())
     }
 
@@ -144,24 +196,31 @@ impl Session {
 
     /// Runs the program once and shows each operation with its results as soon as they are there.
     ///
-    /// The bits are those of [`Session::run`]: watching changes nothing.
+    /// The bits are those of [`Session::run`]: watching changes nothing. While it is watched the states are locked: reading or
+    /// writing a session that shares them from inside `watch` would wait for ever.
     pub fn trace(&mut self, watch: &mut dyn FnMut(&Traced<'_>)) -> Result<(), Error> {
         self.steps(Some(watch))
     }
 
     fn steps(&mut self, mut watch: Option<&mut dyn FnMut(&Traced<'_>)>) -> Result<(), Error> {
-        if !self.poisoned.is_empty() {
-            return Err(Error::Poisoned);
+        let mut family = lock(&self.family);
+        if !family.poisoned.is_empty()
+            && let Some((name, _)) = self.program.states().find(|(name, _)| family.poisoned.contains(*name))
+        {
+            return Err(Error::Poisoned { name: name.to_owned() });
         }
-        // SAFETY: the scratch follows the tensors in the same memory.
+        // SAFETY: the scratch follows the arena in the same memory.
         let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
         for (index, (operation, step)) in self.program.operations.iter().zip(&self.steps).enumerate() {
             let at = At { op: &operation.op, index };
-            // SAFETY: the views lie in this session's memory, typed as `infer` found them; results overlap operands only
-            // as `plan` allows.
+            // SAFETY: the views lie in this session's memory and in states that the lock keeps others from, typed as
+            // `infer` found them; results overlap operands only as `plan` allows.
             let done = unsafe { self.device.run(at, &step.operands, &step.results, scratch) };
             if let Err(error) = done {
-                self.poison();
+                // Any state that this program assigns may be half new.
+                let assigned = self.program.states().zip(&self.program.assigned);
+                let assigned = assigned.filter(|(_, value)| value.is_some());
+                family.poisoned.extend(assigned.map(|((name, _), _)| name.to_owned()));
                 return Err(error);
             }
             if let Some(watch) = &mut watch {
@@ -169,23 +228,21 @@ impl Session {
                 watch(&Traced { index, op: &operation.op, results, device: &self.device });
             }
         }
-        for (from, to, words) in &self.plan.copies {
-            self.memory.words_mut().copy_within(*from..from + words, *to);
+        for (value, state) in &self.plan.copies {
+            // SAFETY: as above; the planner lists a copy only between different places.
+            unsafe { self.view(*state).words_mut().copy_from_slice(self.view(*value).words()) };
         }
         Ok(())
     }
 
-    /// After a failed run: every state that the program assigns may be half new.
-    fn poison(&mut self) {
-        let assigned = self.program.assigned.iter().enumerate().filter(|(_, value)| value.is_some());
-        self.poisoned = assigned.map(|(state, _)| (self.program.inputs + state) as ValueId).collect();
-    }
-
-    fn words<T: Element>(&self, name: &str) -> Result<&[u32], Error> {
-        let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
-        let ty = self.checked::<T>(name, value, None)?;
-        let place = self.plan.places[value as usize];
-        Ok(&self.memory.words()[place..place + ty.shape.elements()])
+    /// A value where it lies.
+    fn view(&self, value: ValueId) -> View {
+        let ptr = match self.plan.places[value as usize] {
+            // SAFETY: the plan keeps every value within the arena's words.
+            Place::Arena(word) => unsafe { self.memory.ptr().add(word) },
+            Place::State(state) => self.states[state].ptr(),
+        };
+        View { ptr, ty: self.program.ty(value) }
     }
 
     fn find(&self, name: &str, kind: &'static str, fits: impl Fn(Kind) -> bool) -> Result<ValueId, Error> {
@@ -212,6 +269,11 @@ impl Session {
         let given = format!("{} x {}", len.unwrap_or(elements), T::DTYPE);
         Err(Error::Data { name: name.to_owned(), expected: ty, given })
     }
+}
+
+/// The family, whatever became of a thread that held it: a run that panicked has left nothing half locked.
+fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
+    family.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Session {

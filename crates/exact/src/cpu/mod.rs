@@ -2,8 +2,11 @@
 //!
 //! [`run`] gives each operation to its kernel and its threads; the kernels themselves know nothing of programs.
 
+pub(crate) mod attention;
+pub(crate) mod conv;
 mod elementwise;
 mod folds;
+mod fused;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 mod level;
@@ -12,12 +15,14 @@ mod moved;
 mod pool;
 pub(crate) mod reduce;
 pub(crate) mod rows;
+mod sampling;
 
 use crate::Error;
 use crate::device::{View, run_scalar};
 use crate::program::op::Op;
 use crate::shape::Type;
 use crate::spec::At;
+use conv::Conv3d;
 use gemm::{Cx, Mat};
 
 pub use level::Level;
@@ -83,16 +88,31 @@ pub(crate) fn scratch_words(
     operands: &[Type],
     results: &[Type],
 ) -> usize {
-    let each = scratch_per_worker(level, op, operands, results);
+    let each = scratch_per_worker(level, pool.threads(), op, operands, results);
     each.next_multiple_of(16) * pool.threads()
 }
 
-fn scratch_per_worker(level: Level, op: &Op, operands: &[Type], results: &[Type]) -> usize {
+fn scratch_per_worker(level: Level, threads: usize, op: &Op, operands: &[Type], results: &[Type]) -> usize {
     match op {
         Op::Matmul { ta, .. } => {
             let p = Product::new(&operands[0], *ta, &results[0]);
             gemm::scratch_floats(level, p.m, p.n, p.k)
         }
+        Op::Attention { scale, causal } => {
+            fused::attention(*scale, *causal, &operands[0], &operands[1]).scratch_floats(level)
+        }
+        Op::AttentionGrad { scale, causal } => {
+            fused::attention(*scale, *causal, &operands[0], &operands[1]).grad_scratch_floats(level)
+        }
+        Op::Conv3d { pad } => {
+            let w = operands[1].shape;
+            let kernel = [w.dim(0) as u32, w.dim(1) as u32, w.dim(2) as u32];
+            conv3d(&operands[0], kernel, *pad, w.dim(4)).scratch_floats(threads)
+        }
+        Op::Conv3dWeightGrad { pad, kernel } => {
+            conv3d(&operands[0], *kernel, *pad, results[0].shape.dim(4)).grad_scratch_floats()
+        }
+        Op::Keep | Op::Sample => sampling::scratch_floats(operands[0].shape.last()),
         _ => 0,
     }
 }
@@ -112,7 +132,8 @@ pub(crate) unsafe fn run(
 ) -> Result<(), Error> {
     let types: [Type; 8] = std::array::from_fn(|i| x.get(i).map_or(y[0].ty, |v| v.ty));
     let results: [Type; 3] = std::array::from_fn(|i| y.get(i).map_or(y[0].ty, |v| v.ty));
-    let each = scratch_per_worker(level, at.op, &types[..x.len().min(8)], &results[..y.len()]);
+    let each =
+        scratch_per_worker(level, pool.threads(), at.op, &types[..x.len().min(8)], &results[..y.len()]);
     let cx = Cx { level, pool, scratch, scratch_stride: each.next_multiple_of(16) };
     // SAFETY: every kernel below reads its operands and writes its results within their types, as the caller vouches.
     unsafe {
@@ -151,6 +172,40 @@ pub(crate) unsafe fn run(
                 matmul(&cx, *ta, *tb, x, y[0]);
                 Ok(())
             }
+            Op::RmsNorm { .. }
+            | Op::RmsNormGrad
+            | Op::RmsNormWeightGrad
+            | Op::Softmax
+            | Op::TokenLogprob
+            | Op::TokenLogprobGrad
+            | Op::Swiglu
+            | Op::SwigluGrad
+            | Op::Rope { .. }
+            | Op::AdamW { .. }
+            | Op::Attention { .. }
+            | Op::AttentionGrad { .. } => {
+                fused::run(&cx, at.op, x, y);
+                Ok(())
+            }
+            Op::Conv3d { pad } => {
+                let kernel = [0, 1, 2].map(|axis| x[1].dim(axis) as u32);
+                let conv = conv3d(&x[0].ty, kernel, *pad, x[1].dim(4));
+                conv.forward(&cx, x[0].f32(), x[1].f32(), y[0].f32());
+                Ok(())
+            }
+            Op::Conv3dWeightGrad { pad, kernel } => {
+                let conv = conv3d(&x[0].ty, *kernel, *pad, y[0].dim(4));
+                conv.weight_grad(&cx, x[0].f32(), x[1].f32(), y[0].f32());
+                Ok(())
+            }
+            Op::Keep => {
+                sampling::keep(&cx, x, y[0]);
+                Ok(())
+            }
+            Op::Sample => {
+                sampling::sample(&cx, x, y[0]);
+                Ok(())
+            }
             _ => run_scalar(at, x, y),
         }
     }
@@ -165,4 +220,11 @@ unsafe fn matmul(cx: &Cx, ta: bool, tb: bool, x: &[View], y: View) {
     let (a, b) = (mat(x[0], ta, m, k), mat(x[1], tb, k, n));
     // SAFETY: the caller's views have these dimensions; the planner never lays a product over its operands.
     unsafe { gemm::matmul(cx, batch, m, n, k, a, m * k, b, k * n, y.f32(), n, m * n) };
+}
+
+/// The sizes of a convolution of `x` to `co` channels.
+fn conv3d(x: &Type, kernel: [u32; 3], pad: [u32; 3], co: usize) -> Conv3d {
+    let size = [x.shape.dim(1), x.shape.dim(2), x.shape.dim(3)];
+    let [kernel, pad] = [kernel, pad].map(|v| v.map(|n| n as usize));
+    Conv3d { n: x.shape.dim(0), size, ci: x.shape.dim(4), co, kernel, pad }
 }

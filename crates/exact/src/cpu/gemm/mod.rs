@@ -5,11 +5,11 @@
 //! tiles or the threads shows in the result.
 
 mod lanes;
-mod pack;
+pub(super) mod pack;
 mod serial;
 #[cfg(test)]
-mod tests;
-mod tile;
+pub(super) mod tests;
+pub(super) mod tile;
 
 use serial::Product;
 

@@ -66,7 +66,7 @@ impl Scratch {
     }
 }
 
-fn naive(
+pub(crate) fn naive(
     m: usize,
     n: usize,
     k: usize,

@@ -37,6 +37,23 @@ pub(crate) struct Tile {
     pub(crate) mode: Mode,
 }
 
+/// Where the columns of A lie if A is a window that moves over an image: in runs, the runs in rows, the rows in planes.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk {
+    /// The first column that the tile takes.
+    pub(crate) from: usize,
+    /// Columns in a run, `step` floats apart.
+    pub(crate) run: usize,
+    pub(crate) step: usize,
+    /// Runs in a plane, `row` floats apart; planes are `plane` floats apart.
+    pub(crate) runs: usize,
+    pub(crate) row: usize,
+    pub(crate) plane: usize,
+}
+
+/// A tile kernel whose A is walked over.
+pub(crate) type WalkFn = unsafe fn(Tile, Walk);
+
 /// A tile kernel of some height, width and layout of A.
 pub(crate) type TileFn = unsafe fn(Tile);
 
@@ -72,26 +89,85 @@ unsafe fn step<V: Lanes, const M: usize, const N: usize>(
     }
 }
 
-// No closures here: they would be compiled apart, without the caller's instructions.
+/// The same for the rows `from..to` alone.
 #[inline(always)]
-unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
-    let Tile { k, mut a, lda, mut b, ldb, c, ldc, last, mode } = t;
-    let (stride, next) = if COLUMNS { (1, lda) } else { (lda, 1) };
+unsafe fn step_some<V: Lanes, const M: usize, const N: usize>(
+    acc: &mut [[V; N]; M],
+    a: *const f32,
+    stride: usize,
+    b: *const f32,
+    mask: V::Mask,
+    masked: bool,
+    from: usize,
+    to: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut row = [V::splat(0.0); N];
+        for (j, b_vector) in row.iter_mut().enumerate() {
+            *b_vector = load(b.add(j * V::W), mask, masked && j + 1 == N);
+        }
+        for (i, acc) in acc.iter_mut().enumerate() {
+            if from <= i && i < to {
+                let x = V::splat(*a.add(i * stride));
+                for (acc, &b) in acc.iter_mut().zip(&row) {
+                    *acc = V::fma(x, b, *acc);
+                }
+            }
+        }
+    }
+}
+
+/// What the chains start with.
+#[inline(always)]
+unsafe fn open<V: Lanes, const M: usize, const N: usize>(t: &Tile, mask: V::Mask) -> [[V; N]; M] {
     // SAFETY: the caller promises the instructions, and that A, B and C hold what `Tile` describes.
     unsafe {
-        let mask = V::first(last);
         let mut acc = [[V::splat(0.0); N]; M];
         for (i, acc) in acc.iter_mut().enumerate() {
             for (j, acc) in acc.iter_mut().enumerate() {
-                let c = c.add(i * ldc + j * V::W);
-                if mode == Mode::Chain {
-                    *acc = load(c, mask, j + 1 == N && last < V::W);
+                let c = t.c.add(i * t.ldc + j * V::W);
+                if t.mode == Mode::Chain {
+                    *acc = load(c, mask, j + 1 == N && t.last < V::W);
                 } else {
                     V::prefetch(c);
                 }
             }
         }
-        // The pointers' last step leaves the matrices, hence `wrapping_add`.
+        acc
+    }
+}
+
+/// Stores what the chains came to.
+#[inline(always)]
+unsafe fn close<V: Lanes, const M: usize, const N: usize>(acc: &[[V; N]; M], t: &Tile, mask: V::Mask) {
+    // SAFETY: as in `open`.
+    unsafe {
+        for (i, acc) in acc.iter().enumerate() {
+            for (j, &acc) in acc.iter().enumerate() {
+                let c = t.c.add(i * t.ldc + j * V::W);
+                let masked = j + 1 == N && t.last < V::W;
+                let sum = if t.mode == Mode::Add { V::add(load(c, mask, masked), acc) } else { acc }.canon();
+                if masked {
+                    sum.store_first(c, mask);
+                } else {
+                    sum.store(c);
+                }
+            }
+        }
+    }
+}
+
+// No closures in the kernels: they would be compiled apart, without the caller's instructions.
+
+#[inline(always)]
+unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
+    let Tile { k, mut a, lda, mut b, ldb, last, .. } = t;
+    let (stride, next) = if COLUMNS { (1, lda) } else { (lda, 1) };
+    // SAFETY: as in `open`. The pointers' last step leaves the matrices, hence `wrapping_add`.
+    unsafe {
+        let mask = V::first(last);
+        let mut acc = open::<V, M, N>(&t, mask);
         if last == V::W {
             for _ in 0..k {
                 step(&mut acc, a, stride, b, mask, false);
@@ -105,18 +181,88 @@ unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t:
                 b = b.wrapping_add(ldb);
             }
         }
-        for (i, acc) in acc.iter().enumerate() {
-            for (j, &acc) in acc.iter().enumerate() {
-                let c = c.add(i * ldc + j * V::W);
-                let masked = j + 1 == N && last < V::W;
-                let sum = if mode == Mode::Add { V::add(load(c, mask, masked), acc) } else { acc }.canon();
-                if masked {
-                    sum.store_first(c, mask);
-                } else {
-                    sum.store(c);
-                }
+        close(&acc, &t, mask);
+    }
+}
+
+/// A tile with a slanted edge: besides `k` steps of all rows there are M - 1 of some.
+///
+/// With HEAD they come first, and row i joins in at step i; A lies by columns. Otherwise they come last, and row i leaves
+/// after i of them; A lies by rows.
+#[inline(always)]
+unsafe fn slanted<V: Lanes, const M: usize, const N: usize, const HEAD: bool>(t: Tile) {
+    let Tile { k, mut a, lda, mut b, ldb, last, .. } = t;
+    let (stride, next) = if HEAD { (1, lda) } else { (lda, 1) };
+    // SAFETY: as in `tile`; rows read only what is theirs, as A need not hold the rest.
+    unsafe {
+        let mask = V::first(last);
+        let masked = last < V::W;
+        let mut acc = open::<V, M, N>(&t, mask);
+        if HEAD {
+            for s in 0..M - 1 {
+                step_some(&mut acc, a, stride, b, mask, masked, 0, s + 1);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
             }
         }
+        if masked {
+            for _ in 0..k {
+                step(&mut acc, a, stride, b, mask, true);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
+            }
+        } else {
+            for _ in 0..k {
+                step(&mut acc, a, stride, b, mask, false);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
+            }
+        }
+        if !HEAD {
+            for s in 0..M - 1 {
+                step_some(&mut acc, a, stride, b, mask, masked, s + 1, M);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
+            }
+        }
+        close(&acc, &t, mask);
+    }
+}
+
+/// The same as `tile`, but A lies as `walk` says. `lda` is from row to row; with COLUMNS, that is one.
+#[inline(always)]
+unsafe fn walked<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t: Tile, walk: Walk) {
+    let stride = if COLUMNS { 1 } else { t.lda };
+    let next = if COLUMNS { walk.step } else { 1 };
+    let mut b = t.b;
+    // SAFETY: as in `tile`.
+    unsafe {
+        let mask = V::first(t.last);
+        let masked = t.last < V::W;
+        let mut acc = open::<V, M, N>(&t, mask);
+        let (mut run, mut within) = (walk.from / walk.run, walk.from % walk.run);
+        let mut left = t.k;
+        while left > 0 {
+            let count = left.min(walk.run - within);
+            let place = run / walk.runs * walk.plane + run % walk.runs * walk.row + within * next;
+            let mut a = t.a.add(place);
+            if masked {
+                for _ in 0..count {
+                    step(&mut acc, a, stride, b, mask, true);
+                    a = a.wrapping_add(next);
+                    b = b.wrapping_add(t.ldb);
+                }
+            } else {
+                for _ in 0..count {
+                    step(&mut acc, a, stride, b, mask, false);
+                    a = a.wrapping_add(next);
+                    b = b.wrapping_add(t.ldb);
+                }
+            }
+            (run, within) = (run + 1, 0);
+            left -= count;
+        }
+        close(&acc, &t, mask);
     }
 }
 
@@ -127,7 +273,11 @@ pub(crate) struct Kernels {
     /// Rows of the tallest tile.
     pub(crate) rows: usize,
     /// `[A by columns][vectors - 1][rows - 1]`.
-    pub(crate) tiles: [[&'static [TileFn]; 2]; 2],
+    tiles: [[&'static [TileFn]; 2]; 2],
+    /// Slanted tiles: `[at the head][vectors - 1][rows - 1]`.
+    slanted: [[&'static [TileFn]; 2]; 2],
+    /// Tiles whose A is walked over: `[A by columns][vectors - 1][rows - 1]`.
+    walked: [[&'static [WalkFn]; 2]; 2],
     /// For few rows, A by rows: `[rows - 1]` is the number of vectors and the kernel.
     pub(crate) thin: &'static [(usize, TileFn)],
 }
@@ -144,6 +294,22 @@ impl Kernels {
         let vectors = columns.div_ceil(self.width);
         let last = columns - (vectors - 1) * self.width;
         (self.tiles[a_by_columns as usize][vectors - 1][rows - 1], last)
+    }
+
+    /// The same with a slanted edge, at the head (A by columns) or at the tail (A by rows).
+    #[inline]
+    pub(crate) fn slanted(&self, head: bool, rows: usize, columns: usize) -> (TileFn, usize) {
+        let vectors = columns.div_ceil(self.width);
+        let last = columns - (vectors - 1) * self.width;
+        (self.slanted[head as usize][vectors - 1][rows - 1], last)
+    }
+
+    /// The same with A walked over.
+    #[inline]
+    pub(crate) fn walked(&self, a_by_columns: bool, rows: usize, columns: usize) -> (WalkFn, usize) {
+        let vectors = columns.div_ceil(self.width);
+        let last = columns - (vectors - 1) * self.width;
+        (self.walked[a_by_columns as usize][vectors - 1][rows - 1], last)
     }
 }
 
@@ -162,12 +328,22 @@ pub(crate) fn kernels(level: Level) -> &'static Kernels {
 
 /// The tables of one level: a function that compiles `tile` with the level's instructions, at every height.
 macro_rules! level {
-    ($table:ident, $run:ident, $lanes:ty, [$($feature:meta)?], rows: $rows:literal [$($m:literal)*],
+    ($table:ident, $run:ident, $slant:ident, $walk:ident, $lanes:ty, [$($feature:meta)?], rows: $rows:literal [$($m:literal)*],
      thin: [$($tm:literal x $tv:literal),*]) => {
         $(#[$feature])?
         unsafe fn $run<const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
             // SAFETY: passed on to the caller.
             unsafe { tile::<$lanes, M, N, COLUMNS>(t) }
+        }
+        $(#[$feature])?
+        unsafe fn $slant<const M: usize, const N: usize, const HEAD: bool>(t: Tile) {
+            // SAFETY: passed on to the caller.
+            unsafe { slanted::<$lanes, M, N, HEAD>(t) }
+        }
+        $(#[$feature])?
+        unsafe fn $walk<const M: usize, const N: usize, const COLUMNS: bool>(t: Tile, walk: Walk) {
+            // SAFETY: passed on to the caller.
+            unsafe { walked::<$lanes, M, N, COLUMNS>(t, walk) }
         }
         static $table: Kernels = Kernels {
             width: <$lanes as Lanes>::W,
@@ -176,21 +352,29 @@ macro_rules! level {
                 [&[$($run::<$m, 1, false>),*], &[$($run::<$m, 2, false>),*]],
                 [&[$($run::<$m, 1, true>),*], &[$($run::<$m, 2, true>),*]],
             ],
+            slanted: [
+                [&[$($slant::<$m, 1, false>),*], &[$($slant::<$m, 2, false>),*]],
+                [&[$($slant::<$m, 1, true>),*], &[$($slant::<$m, 2, true>),*]],
+            ],
+            walked: [
+                [&[$($walk::<$m, 1, false>),*], &[$($walk::<$m, 2, false>),*]],
+                [&[$($walk::<$m, 1, true>),*], &[$($walk::<$m, 2, true>),*]],
+            ],
             thin: &[$(($tv, $run::<$tm, $tv, false>)),*],
         };
     };
 }
 
-level!(PORTABLE, portable, Plain<Soft>, [], rows: 4 [1 2 3 4], thin: [1 x 4, 2 x 2, 3 x 2, 4 x 2]);
+level!(PORTABLE, portable, portable_slanted, portable_walked, Plain<Soft>, [], rows: 4 [1 2 3 4], thin: [1 x 4, 2 x 2, 3 x 2, 4 x 2]);
 
 #[cfg(target_arch = "aarch64")]
-level!(NEON, neon, Plain<Hard>, [], rows: 6 [1 2 3 4 5 6], thin: [1 x 6, 2 x 5, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
+level!(NEON, neon, neon_slanted, neon_walked, Plain<Hard>, [], rows: 6 [1 2 3 4 5 6], thin: [1 x 6, 2 x 5, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX2, avx2, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
+level!(AVX2, avx2, avx2_slanted, avx2_walked, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
     rows: 6 [1 2 3 4 5 6], thin: [1 x 8, 2 x 4, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX512, avx512, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
+level!(AVX512, avx512, avx512_slanted, avx512_walked, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
     rows: 14 [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     thin: [1 x 8, 2 x 8, 3 x 8, 4 x 6, 5 x 5, 6 x 4, 7 x 3, 8 x 3]);

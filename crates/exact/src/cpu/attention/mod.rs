@@ -1,0 +1,190 @@
+//! Softmax attention, fused: scores, weights and sums of one tile of queries at a time, never a whole matrix of them.
+//!
+//! ```text
+//! qs[i,d] = q[i,d] * scale                      s[i,j] = sum over d of qs[i,d] k[j,d]        for j < n(i)
+//! m[i]    = max s[i,j]                          e[i,j] = exp(s[i,j] - m[i])
+//! r[i]    = 1 / sum e[i,j]                      o[i,d] = (sum over j < n(i) of e[i,j] v[j,d]) * r[i]
+//! ```
+//! Query i sees the keys before `n(i)`: `start + i + 1` if causal, else `start`. Sums over keys take only those (a product
+//! with a zero would not be nothing: think of inf, and of -0), so tiles of a causal product have a slanted edge.
+
+mod grad;
+mod product;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use product::{panel_product, ragged_product};
+use rows::{Rows, STEP, scale_each_row, scale_rows, softmax_rows};
+
+use super::gemm::pack::pack;
+use super::gemm::tile::kernels;
+use super::gemm::{Cx, Out};
+use crate::Level;
+
+/// Floats of scores that one worker holds, unless a single band of a tile's rows is more.
+const SCORES: usize = 32 * 1024;
+/// Queries that are worked on together, at most.
+const QUERIES: usize = 128;
+
+/// The sizes of one attention. Tensors lie as `q, o: [batch, queries, heads, dim]`, `k, v: [batch, keys, kv_heads, dim]`,
+/// `m, r: [batch, heads, queries]`, `start: [batch]`. Head `h` reads the keys of `h / (heads / kv_heads)`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attention {
+    pub(crate) batch: usize,
+    pub(crate) queries: usize,
+    pub(crate) keys: usize,
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) dim: usize,
+    pub(crate) scale: f32,
+    /// Query i sees `start + i + 1` keys rather than `start`.
+    pub(crate) causal: bool,
+}
+
+impl Attention {
+    /// Query heads that share the same keys.
+    fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// Floats from one row of scores to the next.
+    fn score_stride(&self) -> usize {
+        self.keys.next_multiple_of(STEP) + STEP
+    }
+
+    /// Queries in a tile: a power of two, so that tiles end where blocks of 512 do.
+    fn tile(&self) -> usize {
+        let fit = (SCORES / self.score_stride()).clamp(16, QUERIES);
+        1 << fit.ilog2()
+    }
+
+    /// What query `i` of batch `b` sees.
+    unsafe fn rows(&self, start: *const u32, b: usize, i: usize, count: usize) -> Rows {
+        // SAFETY: the caller's tensor holds `batch` elements.
+        let start = unsafe { *start.add(b) } as usize;
+        if self.causal {
+            Rows { count, first: start + i + 1, step: 1 }
+        } else {
+            Rows { count, first: start, step: 0 }
+        }
+    }
+
+    /// The floats of scratch that each worker needs for [`Attention::forward`].
+    pub(crate) fn scratch_floats(&self, level: Level) -> usize {
+        let queries = if self.queries == 1 { self.group() } else { self.tile().min(self.queries) };
+        let panel = kernels(level).columns() * self.dim;
+        (queries * (self.score_stride() + self.dim) + panel).next_multiple_of(16)
+    }
+
+    /// Computes `o`, `m` and `r`.
+    ///
+    /// # Safety
+    /// The tensors must be there, the outputs apart from everything else; `start` must keep to the keys
+    /// (`start + queries <= keys` if causal, else `1 <= start <= keys`); `cx` must name a level of this machine
+    /// and [`Attention::scratch_floats`] for each worker.
+    pub(crate) unsafe fn forward(
+        &self,
+        cx: &Cx,
+        q: *const f32,
+        k: *const f32,
+        v: *const f32,
+        start: *const u32,
+        o: *mut f32,
+        m: *mut f32,
+        r: *mut f32,
+    ) {
+        let inputs = Inputs { q, k, v, start };
+        let (o, m, r) = (Out(o), Out(m), Out(r));
+        if self.queries == 1 {
+            // The heads of a group see the same keys: they make one tile.
+            let group = self.group();
+            cx.pool.run(self.batch * self.kv_heads, &|task, worker| {
+                let (b, kv) = (task / self.kv_heads, task % self.kv_heads);
+                // SAFETY: each task writes its own heads; the rest is the caller's promise.
+                unsafe {
+                    let one = self.rows(inputs.start, b, 0, 1);
+                    let rows = Rows { count: group, first: one.first, step: 0 };
+                    let head = b * self.heads + kv * group;
+                    let at = head * self.dim;
+                    let tile = Queries { rows, at, stride: self.dim, kv, b };
+                    self.tile_forward(cx, worker, &inputs, tile, o.at(at), m.at(head), r.at(head));
+                }
+            });
+            return;
+        }
+        let tile = self.tile();
+        let tiles = self.queries.div_ceil(tile);
+        cx.pool.run(self.batch * self.heads * tiles, &|task, worker| {
+            // The longest tiles come first, so that the threads end together.
+            let (bh, t) = (task % (self.batch * self.heads), tiles - 1 - task / (self.batch * self.heads));
+            let (b, h) = (bh / self.heads, bh % self.heads);
+            let i = t * tile;
+            let stride = self.heads * self.dim;
+            let at = (b * self.queries + i) * stride + h * self.dim;
+            let stat = bh * self.queries + i;
+            // SAFETY: each task writes its own queries; the rest is the caller's promise.
+            unsafe {
+                let rows = self.rows(inputs.start, b, i, tile.min(self.queries - i));
+                let tile = Queries { rows, at, stride, kv: h / self.group(), b };
+                self.tile_forward(cx, worker, &inputs, tile, o.at(at), m.at(stat), r.at(stat));
+            }
+        });
+    }
+
+    unsafe fn tile_forward(
+        &self,
+        cx: &Cx,
+        worker: usize,
+        x: &Inputs,
+        tile: Queries,
+        o: *mut f32,
+        m: *mut f32,
+        r: *mut f32,
+    ) {
+        let Queries { rows, at, stride, kv, b } = tile;
+        let Self { dim, .. } = *self;
+        let kernels = kernels(cx.level);
+        let width = kernels.columns();
+        let ld = self.score_stride();
+        let kv_stride = self.kv_heads * dim;
+        // SAFETY: the caller's promise; the parts of the scratch are those counted in `scratch_floats`.
+        unsafe {
+            let s = cx.scratch(worker);
+            let qs = s.add(rows.count * ld);
+            let panel = qs.add(rows.count * dim);
+            let k = x.k.add((b * self.keys * self.kv_heads + kv) * dim);
+            let v = x.v.add((b * self.keys * self.kv_heads + kv) * dim);
+            scale_rows(cx.level, rows.count, dim, x.q.add(at), stride, self.scale, qs, dim);
+            for j in (0..rows.most()).step_by(width) {
+                let columns = width.min(rows.most() - j);
+                pack(cx.level, columns, dim, k.add(j * kv_stride), kv_stride, 1, panel, width);
+                panel_product(kernels, rows, dim, qs, panel, j, columns, s, ld);
+            }
+            softmax_rows(cx.level, rows, s, ld, m, r, 1);
+            ragged_product(kernels, rows, s, ld, dim, v, kv_stride, o, stride);
+            scale_each_row(cx.level, rows.count, dim, o, stride, r, 1, o, stride);
+        }
+    }
+}
+
+/// The tensors that are read.
+struct Inputs {
+    q: *const f32,
+    k: *const f32,
+    v: *const f32,
+    start: *const u32,
+}
+
+// SAFETY: only read, by tasks that the call outlives.
+unsafe impl Sync for Inputs {}
+
+/// A tile of queries: the rows, the first's place in `q` and `o`, the floats between two, their keys.
+#[derive(Clone, Copy)]
+struct Queries {
+    rows: Rows,
+    at: usize,
+    stride: usize,
+    kv: usize,
+    b: usize,
+}
