@@ -193,7 +193,9 @@ impl Expansion<'_> {
         let [b, t, h, d] = [x.dim(0), x.dim(1), x.dim(2), x.dim(3)];
         let x = self.b.permute(x, &[0, 2, 1, 3])?;
         let x = self.b.reshape(x, &[b, h, 1, t, d])?;
-        let x = self.b.broadcast(x, &[b, h, query_heads / h, t, d])?;
+        // No heads at all is a shape like any other.
+        let group = query_heads.checked_div(h).unwrap_or(1);
+        let x = self.b.broadcast(x, &[b, h, group, t, d])?;
         self.b.reshape(x, &[b, query_heads, t, d])
     }
 

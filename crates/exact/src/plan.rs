@@ -179,10 +179,14 @@ impl<'a> Layout<'a> {
         for (operand, to) in in_place(&operation.op) {
             let root = self.root[operation.operands[*operand] as usize];
             let free = self.last_read[root as usize] == at && !given.contains(&root);
+            // Rows are not written one for one: a cache written into itself needs the old one beside the new.
+            let apart =
+                !matches!(operation.op, Op::WriteRows) || self.root[operation.operands[1] as usize] != root;
             // A leaf keeps its value, unless it is the state that this result becomes.
             let allowed = !self.is_leaf(root) || self.becomes[result as usize] == Some(root);
             if *to == index
                 && free
+                && apart
                 && allowed
                 && words == self.words(root)
                 && let Some(place) = self.places[root as usize]

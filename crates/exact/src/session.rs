@@ -1,7 +1,9 @@
 //! A program with its memory on a device: write what it reads, run it, read what it gives.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
@@ -36,18 +38,17 @@ pub struct Session {
     device: Device,
     plan: Plan,
     memory: Memory,
-    states: Vec<Arc<Memory>>,
+    states: Vec<Arc<State>>,
     steps: Vec<Step>,
     names: HashMap<String, (Kind, ValueId)>,
-    family: Arc<Mutex<Family>>,
+    /// Held by whoever reads, writes or runs, of all sessions that share states: one does at a time.
+    turn: Arc<Mutex<()>>,
 }
 
-/// Sessions that share states. Whoever reads, writes or runs holds the lock, so that one does at a time.
-#[derive(Default)]
-struct Family {
-    states: HashMap<String, (Type, Arc<Memory>)>,
-    /// States that a failed run may have left half new.
-    poisoned: HashSet<String>,
+/// A state's memory, and whether a failed run may have left it half new.
+struct State {
+    memory: Memory,
+    stale: AtomicBool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,47 +77,45 @@ struct Step {
 impl Session {
     /// Lays the program out on a device, if it fits the limits.
     pub fn new(program: &Program, device: &Device, limits: Limits) -> Result<Session, Error> {
-        Session::join(program, device, limits, Arc::default())
+        Session::join(program, device, limits, None)
     }
 
     /// A session of another program whose states are this one's wherever they have the same name.
     ///
     /// So a model's weights are in memory once, however many programs work on them. Sessions that share run one at a time.
     pub fn share(&self, program: &Program, limits: Limits) -> Result<Session, Error> {
-        Session::join(program, &self.device, limits, self.family.clone())
+        Session::join(program, &self.device, limits, Some(self))
     }
 
     fn join(
         program: &Program,
         device: &Device,
         limits: Limits,
-        family: Arc<Mutex<Family>>,
+        with: Option<&Session>,
     ) -> Result<Session, Error> {
         let plan = Plan::new(program, device, limits.memory_bytes)?;
-        let mut shared = lock(&family);
-        for (name, ty) in program.states() {
-            if let Some((expected, _)) = shared.states.get(name)
-                && *expected != ty
-            {
-                let (name, expected) = (name.to_owned(), *expected);
-                return Err(Error::Data { name, expected, given: ty.to_string() });
+        let state = |(name, ty): (&str, Type)| {
+            let shared = with.and_then(|s| Some((s, s.program.states().position(|(n, _)| n == name)?)));
+            if let Some((session, i)) = shared {
+                let expected = session.program.leaves[session.program.inputs + i].ty;
+                if expected != ty {
+                    let (name, given) = (name.to_owned(), ty.to_string());
+                    return Err(Error::Data { name, expected, given });
+                }
+                return Ok(session.states[i].clone());
             }
-        }
-        let states: Vec<Arc<Memory>> = program
-            .states()
-            .map(|(name, ty)| {
-                let fresh = || (ty, Arc::new(Memory::zeroed(ty.shape.elements())));
-                shared.states.entry(name.to_owned()).or_insert_with(fresh).1.clone()
-            })
-            .collect();
-        drop(shared);
+            let memory = Memory::zeroed(ty.shape.elements());
+            Ok(Arc::new(State { memory, stale: AtomicBool::new(false) }))
+        };
+        let states: Vec<Arc<State>> = program.states().map(state).collect::<Result<_, _>>()?;
+        let turn = with.map_or_else(Arc::default, |session| session.turn.clone());
 
         let memory = Memory::zeroed(plan.words + plan.scratch_words);
         let view = |v: ValueId| {
             let ptr = match plan.places[v as usize] {
                 // SAFETY: the plan keeps every value within the arena's words.
                 Place::Arena(word) => unsafe { memory.ptr().add(word) },
-                Place::State(state) => states[state].ptr(),
+                Place::State(state) => states[state].memory.ptr(),
             };
             View { ptr, ty: program.ty(v) }
         };
@@ -135,7 +134,7 @@ impl Session {
         }
         names.extend(program.outputs.iter().map(|(name, v)| (name.clone(), (Kind::Output, *v))));
         let (program, device) = (program.clone(), device.clone());
-        Ok(Session { program, device, plan, memory, states, steps, names, family })
+        Ok(Session { program, device, plan, memory, states, steps, names, turn })
     }
 
     /// What a session of this program would take on this device.
@@ -157,13 +156,17 @@ impl Session {
     pub fn write<T: Element>(&mut self, name: &str, data: &[T]) -> Result<(), Error> {
         let value = self.find(name, "input or state", |kind| kind != Kind::Output)?;
         self.checked::<T>(name, value, Some(data.len()))?;
-        let mut family = lock(&self.family);
-        // SAFETY: the lock is held, so no other session of the family reads or writes.
+        let _turn = lock(&self.turn);
+        // SAFETY: it is this session's turn, so no other that shares the state reads or writes.
         let target = unsafe { self.view(value).words_mut() };
         for (word, element) in target.iter_mut().zip(data) {
             *word = element.to_bits();
         }
-        family.poisoned.remove(name);
+        if let Some(state) = (value as usize).checked_sub(self.program.inputs)
+            && let Some(state) = self.states.get(state)
+        {
+            state.stale.store(false, Relaxed);
+        }
         Ok(())
     }
 
@@ -179,13 +182,12 @@ impl Session {
     pub fn read_into<T: Element>(&self, name: &str, data: &mut [T]) -> Result<(), Error> {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
         self.checked::<T>(name, value, Some(data.len()))?;
-        let family = lock(&self.family);
-        // SAFETY: the lock is held, so no other session of the family writes.
+        let _turn = lock(&self.turn);
+        // SAFETY: it is this session's turn, so no other that shares the state writes.
         let words = unsafe { self.view(value).words() };
         for (element, bits) in data.iter_mut().zip(words) {
             *element = T::from_bits(*bits);
         }
-        drop(family);
         Ok(())
     }
 
@@ -203,24 +205,23 @@ impl Session {
     }
 
     fn steps(&mut self, mut watch: Option<&mut dyn FnMut(&Traced<'_>)>) -> Result<(), Error> {
-        let mut family = lock(&self.family);
-        if !family.poisoned.is_empty()
-            && let Some((name, _)) = self.program.states().find(|(name, _)| family.poisoned.contains(*name))
-        {
-            return Err(Error::Poisoned { name: name.to_owned() });
+        let _turn = lock(&self.turn);
+        if let Some(i) = self.states.iter().position(|state| state.stale.load(Relaxed)) {
+            let name = self.program.leaves[self.program.inputs + i].name.clone();
+            return Err(Error::Poisoned { name });
         }
         // SAFETY: the scratch follows the arena in the same memory.
         let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
         for (index, (operation, step)) in self.program.operations.iter().zip(&self.steps).enumerate() {
             let at = At { op: &operation.op, index };
-            // SAFETY: the views lie in this session's memory and in states that the lock keeps others from, typed as
+            // SAFETY: the views lie in this session's memory and in states that others wait for, typed as
             // `infer` found them; results overlap operands only as `plan` allows.
             let done = unsafe { self.device.run(at, &step.operands, &step.results, scratch) };
             if let Err(error) = done {
                 // Any state that this program assigns may be half new.
-                let assigned = self.program.states().zip(&self.program.assigned);
-                let assigned = assigned.filter(|(_, value)| value.is_some());
-                family.poisoned.extend(assigned.map(|((name, _), _)| name.to_owned()));
+                for (state, assigned) in self.states.iter().zip(&self.program.assigned) {
+                    state.stale.fetch_or(assigned.is_some(), Relaxed);
+                }
                 return Err(error);
             }
             if let Some(watch) = &mut watch {
@@ -240,7 +241,7 @@ impl Session {
         let ptr = match self.plan.places[value as usize] {
             // SAFETY: the plan keeps every value within the arena's words.
             Place::Arena(word) => unsafe { self.memory.ptr().add(word) },
-            Place::State(state) => self.states[state].ptr(),
+            Place::State(state) => self.states[state].memory.ptr(),
         };
         View { ptr, ty: self.program.ty(value) }
     }
@@ -271,9 +272,9 @@ impl Session {
     }
 }
 
-/// The family, whatever became of a thread that held it: a run that panicked has left nothing half locked.
-fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
-    family.lock().unwrap_or_else(PoisonError::into_inner)
+/// The turn, whatever became of a thread that had it.
+fn lock(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Session {

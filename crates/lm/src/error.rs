@@ -1,0 +1,36 @@
+//! What can go wrong, and what to do about it.
+
+/// Why a model could not be made, taught or asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration whose numbers do not go together.
+    #[error("the model's configuration: {field} {why}")]
+    Config {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A text with a character that the tokenizer does not know.
+    #[error("the character {character:?} is not in the model's alphabet {alphabet:?}")]
+    Character {
+        /// The character.
+        character: char,
+        /// What it may be.
+        alphabet: String,
+    },
+    /// A sequence longer than it may be.
+    #[error("{what} of {length} tokens: at most {limit} fit")]
+    TooLong {
+        /// What is too long.
+        what: &'static str,
+        /// How long it is.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The engine's own complaint.
+    #[error(transparent)]
+    Exact(#[from] exact::Error),
+}

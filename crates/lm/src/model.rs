@@ -1,0 +1,76 @@
+//! A model: its configuration, and its weights on a device.
+
+use exact::{Builder, Device, Limits, Program, Session, UnaryFn};
+
+use crate::Error;
+use crate::config::{Config, Start};
+use crate::decoder::Weights;
+
+/// A model on a device. Whoever teaches it or asks it works on these weights; there are no copies.
+#[derive(Debug)]
+pub struct Model {
+    config: Config,
+    session: Session,
+}
+
+impl Model {
+    /// A model that has learned nothing: weights drawn from the seed, the same on every machine.
+    pub fn new(config: Config, seed: u64, device: &Device, limits: Limits) -> Result<Model, Error> {
+        config.check()?;
+        let mut session = Session::new(&first_weights(&config)?, device, limits)?;
+        session.write("seed", &[seed as u32, (seed >> 32) as u32])?;
+        session.run()?;
+        Ok(Model { config, session })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// One parameter's numbers.
+    pub fn weight(&self, name: &str) -> Result<Vec<f32>, Error> {
+        Ok(self.session.read(name)?)
+    }
+
+    /// Gives one parameter new numbers.
+    pub fn set_weight(&mut self, name: &str, numbers: &[f32]) -> Result<(), Error> {
+        Ok(self.session.write(name, numbers)?)
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// The program that draws a model's first weights: normal numbers by Box and Muller from Philox, one stream per parameter.
+fn first_weights(config: &Config) -> Result<Program, Error> {
+    let mut b = Builder::new();
+    let seed = b.input::<u32>("seed", &[2])?;
+    let weights = Weights::declare(&mut b, config)?;
+    for (stream, (parameter, value)) in weights.all.iter().enumerate() {
+        let first = match parameter.start {
+            Start::Constant(number) => b.full(&parameter.dims, number)?,
+            Start::Normal(deviation) => {
+                let n = value.shape().elements();
+                let (stream, position) = (b.full(&[1], stream as u32)?, b.full(&[1], 0u32)?);
+                let key = b.concat(&[seed, stream, position], 0)?;
+                let key = b.reshape(key, &[1, 4])?;
+                let bits = b.philox(key, 2 * n)?;
+                let u = b.unit(bits)?;
+                let (u, v) = (b.slice(u, 1, 0, n)?, b.slice(u, 1, n, n)?);
+                // sqrt(-2 ln u) cos(2 pi v)
+                let log = b.unary(UnaryFn::Log, u)?;
+                let square = b.scale(log, -2.0)?;
+                let radius = b.unary(UnaryFn::Sqrt, square)?;
+                let angle = b.scale(v, std::f32::consts::TAU)?;
+                let x = b.unary(UnaryFn::Cos, angle)?;
+                let x = b.mul(x, radius)?;
+                let x = b.scale(x, deviation)?;
+                b.reshape(x, &parameter.dims)?
+            }
+        };
+        b.assign(*value, first)?;
+    }
+    Ok(b.finish()?)
+}
