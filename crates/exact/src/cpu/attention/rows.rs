@@ -23,9 +23,9 @@ impl Rows {
         self.first + i * self.step
     }
 
-    /// The keys that the last row sees, the most of all.
+    /// The keys that the last row sees, the most of all; 0 if there is no row.
     pub(super) fn most(self) -> usize {
-        self.keys(self.count - 1)
+        self.count.checked_sub(1).map_or(0, |last| self.keys(last))
     }
 }
 
