@@ -47,7 +47,7 @@ pub struct Session {
     complete: bool,
 }
 
-/// A state's memory, and whether a run may have left it half new: one that is under way, that failed or that panicked.
+/// A state's memory, and whether a failed run may have left it half new.
 struct State {
     memory: Memory,
     stale: AtomicBool,
@@ -97,23 +97,23 @@ impl Session {
     ) -> Result<Session, Error> {
         let plan = Plan::new(program, device, limits.memory_bytes)?;
         let state = |(name, ty): (&str, Type)| {
-            if let Some(session) = with
-                && let Some((Kind::State, value)) = session.names.get(name)
-            {
-                let expected = session.program.ty(*value);
+            let shared = with.and_then(|s| Some((s, s.program.states().position(|(n, _)| n == name)?)));
+            if let Some((session, i)) = shared {
+                let expected = session.program.leaves[session.program.inputs + i].ty;
                 if expected != ty {
                     let (name, given) = (name.to_owned(), ty.to_string());
                     return Err(Error::Data { name, expected, given });
                 }
-                return Ok(session.states[*value as usize - session.program.inputs].clone());
+                return Ok(session.states[i].clone());
             }
             let memory = Memory::zeroed(ty.shape.elements())?;
             Ok(Arc::new(State { memory, stale: AtomicBool::new(false) }))
         };
+        // The arena first: a program too large for the system then fails before it takes anything else.
+        let memory = Memory::zeroed(plan.words + plan.scratch_words)?;
         let states: Vec<Arc<State>> = program.states().map(state).collect::<Result<_, _>>()?;
         let turn = with.map_or_else(Arc::default, |session| session.turn.clone());
 
-        let memory = Memory::zeroed(plan.words + plan.scratch_words)?;
         let view = |v: ValueId| {
             let ptr = match plan.places[v as usize] {
                 // SAFETY: the plan keeps every value within the arena's words.
@@ -165,7 +165,9 @@ impl Session {
         for (word, element) in target.iter_mut().zip(data) {
             *word = element.to_bits();
         }
-        if let Some(state) = self.state(value) {
+        if let Some(state) = (value as usize).checked_sub(self.program.inputs)
+            && let Some(state) = self.states.get(state)
+        {
             state.stale.store(false, Relaxed);
         }
         Ok(())
@@ -184,11 +186,12 @@ impl Session {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
         self.checked::<T>(name, value, Some(data.len()))?;
         let _turn = lock(&self.turn);
-        if self.state(value).is_some_and(|state| state.stale.load(Relaxed)) {
+        if value as usize >= self.program.leaves.len() {
+            if !self.complete {
+                return Err(Error::NoResult { name: name.to_owned() });
+            }
+        } else if self.states[value as usize - self.program.inputs].stale.load(Relaxed) {
             return Err(Error::Poisoned { name: name.to_owned() });
-        }
-        if !self.complete && value as usize >= self.program.leaves.len() {
-            return Err(Error::NoResult { name: name.to_owned() });
         }
         // SAFETY: it is this session's turn, so no other that shares the state writes.
         let words = unsafe { self.view(value).words() };
@@ -217,9 +220,8 @@ impl Session {
             let name = self.program.leaves[self.program.inputs + i].name.clone();
             return Err(Error::Poisoned { name });
         }
-        // Whatever way the run ends early, by an error or a panic: what it assigns may be half new.
         self.complete = false;
-        self.set_stale(true);
+        let mut run = Unfinished { states: &self.states, assigned: &self.program.assigned, done: false };
         // SAFETY: the scratch follows the arena in the same memory.
         let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
         for (index, (operation, step)) in self.program.operations.iter().zip(&self.steps).enumerate() {
@@ -236,21 +238,10 @@ impl Session {
             // SAFETY: as above; the planner lists a copy only between different places.
             unsafe { self.view(*state).words_mut().copy_from_slice(self.view(*value).words()) };
         }
-        self.set_stale(false);
+        run.done = true;
+        drop(run);
         self.complete = true;
         Ok(())
-    }
-
-    /// Says of every state that the program assigns whether it may be half new.
-    fn set_stale(&self, stale: bool) {
-        let assigned = self.states.iter().zip(&self.program.assigned).filter(|(_, value)| value.is_some());
-        assigned.for_each(|(state, _)| state.stale.store(stale, Relaxed));
-    }
-
-    /// The state that a leaf is, if it is one.
-    fn state(&self, leaf: ValueId) -> Option<&State> {
-        let state = (leaf as usize).checked_sub(self.program.inputs)?;
-        self.states.get(state).map(|state| &**state)
     }
 
     /// A value where it lies.
@@ -289,7 +280,24 @@ impl Session {
     }
 }
 
-/// The turn, whatever became of a thread that had it.
+/// A run that has begun. If it ends early, be it by a panic, any state that its program assigns may be half new.
+struct Unfinished<'a> {
+    states: &'a [Arc<State>],
+    assigned: &'a [Option<ValueId>],
+    done: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            for (state, assigned) in self.states.iter().zip(self.assigned) {
+                state.stale.fetch_or(assigned.is_some(), Relaxed);
+            }
+        }
+    }
+}
+
+/// The turn, whatever became of a thread that had it: a run that panicked has marked its states itself.
 fn lock(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
     turn.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,34 @@
+//! The command line of Starling.
+
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An open network for machine intelligence: machines that learn together and prove to each other, bit by bit, that they did.
+#[derive(Parser)]
+#[command(name = "starling", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
+    Up(up::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Up(options) => up::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("starling: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
