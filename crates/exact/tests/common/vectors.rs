@@ -56,10 +56,11 @@ impl Vector {
                 ty,
                 bits: read(&session, name, ty.dtype),
             };
-            let (outputs, left) = match fails {
-                true => (Vec::new(), Vec::new()),
-                false => (program.outputs().map(get).collect(), program.states().map(get).collect()),
-            };
+            let (mut outputs, mut left) = (Vec::new(), Vec::new());
+            if !fails {
+                outputs.extend(program.outputs().map(get));
+                left.extend(program.states().map(get));
+            }
             played.runs.push(Run { inputs: run.inputs.clone(), fails, outputs, left });
             if fails {
                 break;
@@ -88,8 +89,11 @@ pub(crate) fn text_of(vectors: &[Vector]) -> String {
         for line in program.lines().skip(1) {
             let _ = writeln!(text, "# {}", line.trim());
         }
-        let hex: String = v.program.iter().map(|byte| format!("{byte:02x}")).collect();
-        let _ = writeln!(text, "program {hex}\nhash {}", v.hash);
+        text.push_str("program ");
+        for byte in &v.program {
+            let _ = write!(text, "{byte:02x}");
+        }
+        let _ = writeln!(text, "\nhash {}", v.hash);
         v.states.iter().for_each(|t| line(&mut text, "state", t));
         for run in &v.runs {
             text.push_str("run\n");
