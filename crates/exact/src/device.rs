@@ -78,7 +78,7 @@ impl Device {
 
     /// This machine's processor with the given instructions; the best below them that it has, if it lacks those.
     pub fn cpu_at(level: Level, threads: usize) -> Device {
-        let level = Level::available().filter(|other| *other <= level).last().unwrap_or(Level::Portable);
+        let level = Level::available().filter(|other| *other <= level).max().unwrap_or(Level::Portable);
         Device(Arc::new(Kind::Cpu { level, pool: Pool::new(threads.max(1)) }))
     }
 

@@ -43,15 +43,13 @@ fn in_pieces(bytes: &[u8], pool: &Pool) -> [u8; 32] {
 
 /// The chaining value of a subtree of this many bytes from those of its pieces.
 fn subtree(values: &[ChainingValue], bytes: usize) -> ChainingValue {
-    match values {
-        [only] => *only,
-        _ => {
-            let left = left_subtree_len(bytes as u64) as usize / PIECE;
-            let l = subtree(&values[..left], left * PIECE);
-            let r = subtree(&values[left..], bytes - left * PIECE);
-            merge_subtrees_non_root(&l, &r, Mode::Hash)
-        }
+    if let [only] = values {
+        return *only;
     }
+    let left = left_subtree_len(bytes as u64) as usize / PIECE;
+    let l = subtree(&values[..left], left * PIECE);
+    let r = subtree(&values[left..], bytes - left * PIECE);
+    merge_subtrees_non_root(&l, &r, Mode::Hash)
 }
 
 #[cfg(test)]

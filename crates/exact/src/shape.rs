@@ -70,7 +70,10 @@ impl Shape {
         self.iter().product()
     }
 
-    /// The length of one axis; panics if there is no such axis, as a slice index would.
+    /// The length of one axis.
+    ///
+    /// # Panics
+    /// If there is no such axis, as a slice index would.
     pub fn dim(&self, axis: usize) -> usize {
         assert!(axis < self.rank(), "axis {axis} of a tensor with {} axes", self.rank);
         self.dims[axis] as usize

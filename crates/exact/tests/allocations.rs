@@ -9,12 +9,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::cases::{KINDS, Size, case};
+use common::models::{Sizes, training_step};
 use common::play::{ROOMY, devices, write};
 use common::wire;
-use exact::{
-    AdamState, AdamW, Builder, DType, Device, Error, Limits, MAX_ENCODED_BYTES, Op, Program, Session, Shape,
-    Type, UnaryFn, Var,
-};
+use exact::{DType, Device, Error, Limits, MAX_ENCODED_BYTES, Op, Program, Session, Shape, Type};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -80,75 +78,11 @@ fn allocations(mut f: impl FnMut()) -> usize {
     [once(), once(), once()].into_iter().min().unwrap_or_default()
 }
 
-/// A decoder of one layer: loss, gradients, clipping and AdamW, as one program.
-fn training_step() -> Result<Program, Error> {
-    let mut b = Builder::new();
-    let (batch, t, width, heads, vocabulary) = (2, 9, 16, 2, 23);
-    let tokens = b.input::<u32>("tokens", &[batch, t])?;
-    let targets = b.input::<u32>("targets", &[batch * t])?;
-    let mut parameters: Vec<Var<f32>> = Vec::new();
-    let mut parameter = |b: &mut Builder, dims: &[usize]| -> Result<Var<f32>, Error> {
-        let p = b.state(&format!("parameter {}", parameters.len()), dims)?;
-        parameters.push(p);
-        Ok(p)
-    };
-    let table = parameter(&mut b, &[vocabulary, width])?;
-    let norm = parameter(&mut b, &[width])?;
-    let mut weights = Vec::new();
-    for _ in 0..4 {
-        weights.push(parameter(&mut b, &[width, width])?);
-    }
-    let (gate, up) = (parameter(&mut b, &[width, 24])?, parameter(&mut b, &[width, 24])?);
-    let down = parameter(&mut b, &[24, width])?;
-
-    let x = b.gather(table, tokens)?;
-    let (h, _) = b.rms_norm(x, norm, 1e-5)?;
-    let mut qkv = Vec::new();
-    for w in &weights[..3] {
-        let y = b.linear(h, *w)?;
-        qkv.push(b.reshape(y, &[batch, t, heads, width / heads])?);
-    }
-    let positions = b.iota(&[t], 0)?;
-    let tables = b.rope_tables(positions, width / heads, 10_000.0)?;
-    let (q, k) = (b.rope(qkv[0], &tables)?, b.rope(qkv[1], &tables)?);
-    let start = b.full(&[batch], 0_u32)?;
-    let o = b.attention(q, k, qkv[2], start, 0.35, true)?;
-    let o = b.reshape(o, &[batch, t, width])?;
-    let o = b.linear(o, weights[3])?;
-    let x = b.add(x, o)?;
-    let (g, u) = (b.linear(x, gate)?, b.linear(x, up)?);
-    let m = b.swiglu(g, u)?;
-    let m = b.linear(m, down)?;
-    let x = b.add(x, m)?;
-    let flat = b.reshape(x, &[batch * t, width])?;
-    let logits = b.matmul_t(flat, false, table, true)?;
-    let logp = b.token_logprob(logits, targets)?;
-    let mean = b.mean_all(logp)?;
-    let loss = b.unary(UnaryFn::Neg, mean)?;
-
-    let gradients = b.gradients(loss, &parameters)?;
-    let (gscale, norm) = b.clip_scale(&gradients, 1.0)?;
-    let (lr, c1, c2) = (b.input("lr", &[])?, b.input("c1", &[])?, b.input("c2", &[])?);
-    let with = AdamW { lr, gscale, c1, c2, b1: 0.9, b2: 0.95, eps: 1e-8, decay: 0.1 };
-    for (i, (p, g)) in parameters.iter().zip(gradients).enumerate() {
-        let dims = p.shape().to_vec();
-        let state =
-            AdamState { m: b.state(&format!("m {i}"), &dims)?, v: b.state(&format!("v {i}"), &dims)? };
-        let (new, next) = b.adamw(*p, g, state, &with)?;
-        b.assign(*p, new)?;
-        b.assign(state.m, next.m)?;
-        b.assign(state.v, next.v)?;
-    }
-    b.output("loss", loss)?;
-    b.output("norm", norm)?;
-    b.finish()
-}
-
 /// A training step on each device, then every operation alone.
 #[test]
 fn a_run_allocates_nothing() {
     let _turn = TURN.lock();
-    let program = training_step().unwrap();
+    let program = training_step(&Sizes::default()).unwrap();
     let mut loss = [0.0f32];
     for (name, device) in devices() {
         let mut session = Session::new(&program, device, ROOMY).unwrap();

@@ -138,7 +138,7 @@ fn unchecked(seed: u64) -> Wire {
     let mut s = Stream(seed);
     let mut wire = Wire::default();
     let lengths = [0, 1, 2, 3, 4, 5, 8, 1 << 16, (1 << 20) - 1, 1 << 31, u32::MAX as usize];
-    for i in 0..1 + s.below(4) {
+    for i in 0..=s.below(4) {
         let dims: Vec<usize> =
             (0..s.below(6)).map(|_| if s.one_in(6) { s.pick(&lengths) } else { 1 + s.below(4) }).collect();
         let Ok(shape) = Shape::new(&dims) else { continue };
@@ -148,7 +148,7 @@ fn unchecked(seed: u64) -> Wire {
     }
     let leaves = (wire.inputs.len() + wire.states.len()) as u32;
     let mut values = leaves;
-    for _ in 0..1 + s.below(3) {
+    for _ in 0..=s.below(3) {
         let kind = s.pick(&KINDS);
         let number = s.number();
         let case = case(kind, Size::Tiny, number);

@@ -87,7 +87,8 @@ impl<'a> Row<'a> {
             rest[..next].sort_unstable();
             sorted += next;
             while kept < sorted {
-                if kept > 0 && !(before < enough) {
+                let room = before < enough;
+                if kept > 0 && !room {
                     return kept;
                 }
                 before += self.other[index_of(self.keys[kept])];

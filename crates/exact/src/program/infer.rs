@@ -105,7 +105,7 @@ impl Operands<'_> {
                 self.require(seeds.rank() == 2 && seeds.dim(1) == 4, "seeds must be [rows, 4]")?;
                 Ok(u32(Shape::new(&[seeds.dim(0), *words as usize])?))
             }
-            Op::Unit => Ok(f32(self.take([U32])?[0])),
+            Op::Unit | Op::ToFloat => Ok(f32(self.take([U32])?[0])),
             Op::Copy => Ok(vec![self.one()?]),
             Op::Unary(_) => Ok(f32(self.take([F32])?[0])),
             Op::Binary(_) => {
@@ -128,7 +128,6 @@ impl Operands<'_> {
                 let [mask, a, b] = self.take([U32, F32, F32])?;
                 Ok(f32(self.broadcast(&self.broadcast(&mask, &a)?, &b)?))
             }
-            Op::ToFloat => Ok(f32(self.take([U32])?[0])),
             Op::Reshape { .. }
             | Op::Permute { .. }
             | Op::Broadcast { .. }
@@ -420,7 +419,7 @@ impl Operands<'_> {
         self.require(q.rank() == 4 && k.rank() == 4, "q, k and v must be [B, T, H, D]")?;
         self.require(k == v, "k and v must have one shape")?;
         self.require(q.dim(0) == k.dim(0) && q.dim(3) == k.dim(3), "q and k must agree in B and D")?;
-        let grouped = k.dim(2) > 0 && q.dim(2) % k.dim(2) == 0;
+        let grouped = k.dim(2) > 0 && q.dim(2).is_multiple_of(k.dim(2));
         self.require(grouped, "the query heads must be a multiple of the key heads")?;
         self.require(k.dim(1) > 0 && q.dim(3) > 0, "needs at least one key and D of at least 1")?;
         self.require(start.to_vec() == [q.dim(0)], "start must be [B]")?;

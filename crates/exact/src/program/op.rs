@@ -275,7 +275,7 @@ impl Op {
 impl UnaryFn {
     /// Every function, for tests and tables.
     pub const ALL: [UnaryFn; 14] = {
-        use UnaryFn::*;
+        use UnaryFn::{Abs, Cos, Exp, Gelu, Log, Neg, Recip, Relu, Rsqrt, Sigmoid, Silu, Sin, Sqrt, Tanh};
         [Neg, Abs, Sqrt, Rsqrt, Recip, Exp, Log, Tanh, Sin, Cos, Sigmoid, Silu, Gelu, Relu]
     };
 
@@ -303,7 +303,7 @@ impl UnaryFn {
 impl BinaryFn {
     /// Every function, for tests and tables.
     pub const ALL: [BinaryFn; 9] = {
-        use BinaryFn::*;
+        use BinaryFn::{Add, Div, GeluGrad, Max, Min, Mul, ReluGrad, SiluGrad, Sub};
         [Add, Sub, Mul, Div, Max, Min, SiluGrad, GeluGrad, ReluGrad]
     };
 

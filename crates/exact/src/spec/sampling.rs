@@ -40,7 +40,9 @@ pub(crate) fn keep_row(x: &[f32], k: u32, p: f32) -> Vec<u32> {
     }
     let mut kept = vec![0; x.len()];
     if p >= 1.0 {
-        order.into_iter().for_each(|i| kept[i] = 1);
+        for i in order {
+            kept[i] = 1;
+        }
         return kept;
     }
     let mut mass = vec![0.0; x.len()];
@@ -54,7 +56,9 @@ pub(crate) fn keep_row(x: &[f32], k: u32, p: f32) -> Vec<u32> {
     let enough = p * halve(lanes);
     let mut before = 0.0;
     for (rank, i) in order.into_iter().enumerate() {
-        if rank > 0 && !(before < enough) {
+        // Neither does a NaN leave room for another.
+        let room = before < enough;
+        if rank > 0 && !room {
             break;
         }
         kept[i] = 1;

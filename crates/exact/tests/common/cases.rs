@@ -213,7 +213,11 @@ impl Maker {
         let whole = self.s.below(masks + floats);
         for i in 0..masks + floats {
             let own = if i == whole { dims.clone() } else { self.stretchable(&dims) };
-            if i < masks { self.u(&own, 0, 1) } else { self.f(&own) }
+            if i < masks {
+                self.u(&own, 0, 1);
+            } else {
+                self.f(&own);
+            }
         }
     }
 
@@ -254,11 +258,8 @@ impl Maker {
         self.f(&[batch, queries, heads * group, dim]);
         self.f(&[batch, keys, heads, dim]);
         self.f(&[batch, keys, heads, dim]);
-        if causal {
-            self.u(&[batch], 0, keys - queries)
-        } else {
-            self.u(&[batch], 1, keys)
-        }
+        let (low, high) = if causal { (0, keys - queries) } else { (1, keys) };
+        self.u(&[batch], low, high);
         [batch, queries, heads * group]
     }
 

@@ -36,7 +36,7 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// SplitMix64: an endless stream of random numbers from one seed.
+/// An endless stream of random numbers from one seed (by Steele, Lea and Flood's `splitmix64`).
 pub(crate) struct Stream(pub(crate) u64);
 
 impl Stream {

@@ -4,9 +4,12 @@
 
 pub(crate) mod cases;
 pub(crate) mod choices;
+pub(crate) mod models;
 pub(crate) mod play;
 pub(crate) mod programs;
+pub(crate) mod real;
 pub(crate) mod values;
+pub(crate) mod vectors;
 pub(crate) mod wire;
 
 /// How many random cases a property gets: `usual`, or what `EXACT_CASES` says.

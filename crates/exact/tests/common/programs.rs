@@ -84,7 +84,7 @@ impl Maker<'_> {
     }
 
     fn name(&mut self) -> String {
-        format!("leaf {}", self.feeds.len())
+        format!("leaf{}", self.feeds.len())
     }
 
     /// A leaf of its own with these axes.
@@ -258,7 +258,7 @@ impl Maker<'_> {
                 let y = if self.c.one_in(2) { self.b.unit(x)? } else { self.b.to_float(x)? };
                 self.keep(y);
             }
-            13 => self.from_nothing()?,
+            13 => self.source()?,
             14..=21 => self.moved()?,
             22..=25 => self.by_ids()?,
             26..=30 => self.product()?,
@@ -349,7 +349,7 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn from_nothing(&mut self) -> Done {
+    fn source(&mut self) -> Done {
         match self.c.below(4) {
             0 => {
                 let dims = self.dims(0, 3);
@@ -497,16 +497,15 @@ impl Maker<'_> {
 
     fn product(&mut self) -> Done {
         let (ta, tb) = (self.c.one_in(2), self.c.one_in(2));
-        let a = match self.which(|s| s.rank() >= 2) {
-            Some(a) => a,
-            None => {
-                let k = self.c.pick(&[3, 1, 2, 7, 16, 65, 511, 512, 513, 1025, 0]);
-                let m = self.c.pick(&[2, 1, 3, 5]);
-                let batch = self.c.pick(&[0, 0, 1, 2]);
-                let mut dims = vec![2; batch];
-                dims.extend(if ta { [k, m] } else { [m, k] });
-                self.leaf(&dims)?
-            }
+        let a = if let Some(a) = self.which(|s| s.rank() >= 2) {
+            a
+        } else {
+            let k = self.c.pick(&[3, 1, 2, 7, 16, 65, 511, 512, 513, 1025, 0]);
+            let m = self.c.pick(&[2, 1, 3, 5]);
+            let batch = self.c.pick(&[0, 0, 1, 2]);
+            let mut dims = vec![2; batch];
+            dims.extend(if ta { [k, m] } else { [m, k] });
+            self.leaf(&dims)?
         };
         let dims = a.shape().to_vec();
         let rank = dims.len();
@@ -536,17 +535,16 @@ impl Maker<'_> {
     }
 
     fn rope(&mut self) -> Done {
-        let x = match self.which(|s| s.rank() == 4 && s.dim(3).is_multiple_of(2)) {
-            Some(x) => x,
-            None => {
-                let dims = [
-                    self.c.pick(&[1, 2]),
-                    self.c.pick(&[3, 1, 5]),
-                    self.c.pick(&[1, 2]),
-                    self.c.pick(&[4, 2, 16]),
-                ];
-                self.like(&dims)?
-            }
+        let x = if let Some(x) = self.which(|s| s.rank() == 4 && s.dim(3).is_multiple_of(2)) {
+            x
+        } else {
+            let dims = [
+                self.c.pick(&[1, 2]),
+                self.c.pick(&[3, 1, 5]),
+                self.c.pick(&[1, 2]),
+                self.c.pick(&[4, 2, 16]),
+            ];
+            self.like(&dims)?
         };
         let [batch, t, half] = [x.dim(0), x.dim(1), x.dim(3) / 2];
         let positions = if self.c.one_in(2) { vec![t] } else { vec![batch, t] };
@@ -566,17 +564,18 @@ impl Maker<'_> {
     fn attention(&mut self) -> Done {
         let (causal, scale) = (!self.c.one_in(3), self.c.pick(&[0.5, 0.17, 1.0]));
         let (heads, group) = (self.c.pick(&[1, 2]), self.c.pick(&[1, 2, 3]));
-        let q = match self.which(|s| s.rank() == 4 && s.dim(2).is_multiple_of(heads) && s.dim(3) > 0) {
-            Some(q) => q,
-            None => {
-                let dims = [
-                    self.c.pick(&[1, 2]),
-                    self.c.pick(&[3, 1, 5, 9]),
-                    heads * group,
-                    self.c.pick(&[4, 1, 5, 16]),
-                ];
-                self.like(&dims)?
-            }
+        let q = if let Some(q) =
+            self.which(|s| s.rank() == 4 && s.dim(2).is_multiple_of(heads) && s.dim(3) > 0)
+        {
+            q
+        } else {
+            let dims = [
+                self.c.pick(&[1, 2]),
+                self.c.pick(&[3, 1, 5, 9]),
+                heads * group,
+                self.c.pick(&[4, 1, 5, 16]),
+            ];
+            self.like(&dims)?
         };
         let keys = (q.dim(1) + self.c.pick(&[0, 1, 3, 60, 520])).max(1);
         if count(&[q.dim(0), q.dim(1), q.dim(2), keys, q.dim(3)]) > 60_000 {
@@ -595,13 +594,12 @@ impl Maker<'_> {
     }
 
     fn convolution(&mut self) -> Done {
-        let x = match self.which(|s| s.rank() == 5 && s.elements() < 400) {
-            Some(x) => x,
-            None => {
-                let mut side = || self.c.pick(&[3, 1, 2, 4, 5]);
-                let dims = [side().min(2), side(), side(), side(), side()];
-                self.like(&dims)?
-            }
+        let x = if let Some(x) = self.which(|s| s.rank() == 5 && s.elements() < 400) {
+            x
+        } else {
+            let mut side = || self.c.pick(&[3, 1, 2, 4, 5]);
+            let dims = [side().min(2), side(), side(), side(), side()];
+            self.like(&dims)?
         };
         let kernel: [usize; 3] = std::array::from_fn(|_| self.c.pick(&[1, 2, 3]));
         let pad: [usize; 3] = std::array::from_fn(|_| self.c.pick(&[1, 0, 2, 3]));
@@ -637,12 +635,11 @@ impl Maker<'_> {
     }
 
     fn sample(&mut self) -> Done {
-        let logits = match self.which(|s| s.rank() == 2 && s.dim(1) > 0) {
-            Some(x) => x,
-            None => {
-                let dims = [self.c.pick(&[2, 1, 5]), self.c.pick(&[7, 1, 64, 130])];
-                self.like(&dims)?
-            }
+        let logits = if let Some(x) = self.which(|s| s.rank() == 2 && s.dim(1) > 0) {
+            x
+        } else {
+            let dims = [self.c.pick(&[2, 1, 5]), self.c.pick(&[7, 1, 64, 130])];
+            self.like(&dims)?
         };
         let (rows, n) = (logits.dim(0), logits.dim(1));
         let top_k = self.ids(&[rows], n + 2)?;
@@ -672,13 +669,13 @@ impl Maker<'_> {
     /// The gradients of a sum of some values by some values.
     fn gradients(&mut self) -> Done {
         let mut loss = self.b.scalar(0.0)?;
-        for _ in 0..1 + self.c.below(3) {
+        for _ in 0..=self.c.below(3) {
             let x = self.any()?;
             let part = if self.c.one_in(2) { self.b.sum_all(x)? } else { self.b.mean_all(x)? };
             loss = self.b.add(loss, part)?;
         }
         let mut by = Vec::new();
-        for _ in 0..1 + self.c.below(4) {
+        for _ in 0..=self.c.below(4) {
             by.push(self.c.pick(&self.floats));
         }
         for g in self.b.gradients(loss, &by)? {
@@ -707,12 +704,12 @@ impl Maker<'_> {
         // Not all: what nobody asks for is left out, and what few ask for is freed early.
         for (i, x) in self.floats.clone().into_iter().enumerate() {
             if self.c.one_in(3) || i + 1 == self.floats.len() {
-                self.b.output(&format!("float {i}"), x).unwrap();
+                self.b.output(&format!("float{i}"), x).unwrap();
             }
         }
         for (i, (x, _)) in self.ints.clone().into_iter().enumerate() {
             if self.c.one_in(3) || i + 1 == self.ints.len() {
-                self.b.output(&format!("int {i}"), x).unwrap();
+                self.b.output(&format!("int{i}"), x).unwrap();
             }
         }
         Made { program: self.b.finish().unwrap(), feeds: self.feeds }
