@@ -34,7 +34,7 @@ impl Size {
             "vocab": self.vocab, "batch": self.batch, "length": self.length })
     }
 
-    /// The step's matrix products as `[times, m, n, k]`: the weights', and the two of attention (causal: half of each).
+    /// The floating-point operations of the step's matrix products: the weights', and attention's (causal: half of each).
     pub(crate) fn products(&self) -> f64 {
         let (d, t) = (self.d as f64, self.tokens() as f64);
         let weights = self.layers as f64 * (4.0 * d * d + 3.0 * d * self.d_ff as f64) + d * self.vocab as f64;
@@ -51,10 +51,13 @@ struct Parameter {
     state: AdamState,
 }
 
+/// First values, by name.
+type Values = Vec<(String, Vec<f32>)>;
+
 /// Builds parameters and remembers their first values.
 struct Parameters {
     all: Vec<Parameter>,
-    values: Vec<(String, Vec<f32>)>,
+    values: Values,
 }
 
 impl Parameters {
@@ -128,7 +131,7 @@ impl Step {
     }
 }
 
-fn program(size: &Size) -> Result<(Program, Vec<(String, Vec<f32>)>)> {
+fn program(size: &Size) -> Result<(Program, Values)> {
     let &Size { layers, d, d_ff, vocab, batch, length, .. } = size;
     let mut b = Builder::new();
     let tokens = b.input::<u32>("tokens", &[size.tokens()])?;

@@ -8,6 +8,7 @@ mod cold_build;
 mod conv;
 mod decoder;
 mod gemm;
+mod heap;
 mod math;
 mod numbers;
 mod others;

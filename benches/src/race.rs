@@ -59,3 +59,25 @@ fn median(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_few() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]), 2.5);
+    }
+
+    #[test]
+    fn a_turn_is_filled() {
+        let calls = |each: f64| {
+            let mut contender = Contender::new("", |_| Ok(each));
+            calibrate(&mut contender, 0.02).unwrap()
+        };
+        assert_eq!(calls(1.0), 1);
+        assert_eq!(calls(1e-3), 20);
+        assert_eq!(calls(1e-6), 20_000);
+    }
+}

@@ -120,3 +120,19 @@ impl Together {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn above_one_is_better() {
+        assert_eq!(Unit::Cost("ms").ratio(2.0, 3.0), 1.5);
+        assert_eq!(Unit::Rate("GF/s").ratio(3.0, 2.0), 1.5);
+    }
+
+    #[test]
+    fn four_digits() {
+        assert_eq!([0.30614, 12.345, 4864.4, 123456.0].map(shown), ["0.3061", "12.35", "4864", "123456"]);
+    }
+}

@@ -4,7 +4,7 @@ use crate::decoder::{Size, Step};
 use crate::numbers::agree;
 use crate::race::{Contender, race};
 use crate::report::Unit;
-use crate::{Bench, Result, clock, peak};
+use crate::{Bench, Result, clock, heap, peak};
 use serde_json::json;
 
 pub(crate) fn bench(bench: &mut Bench) -> Result {
@@ -41,6 +41,11 @@ fn compare(bench: &mut Bench, size: &Size, threads: usize) -> Result {
     for _ in 0..4 {
         step.run()?;
         seen.extend(step.seen()?);
+    }
+    let (allocations, done) = heap::allocations(|| step.run());
+    done?;
+    if allocations > 0 {
+        eprintln!("The step allocated memory {allocations} times: it should not at all.");
     }
     for (job, _) in &jobs {
         agree(&figure, &seen, "PyTorch", &job.result, 1e-3)?;

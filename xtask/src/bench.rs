@@ -9,14 +9,17 @@ use std::process::Command;
 pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
     let mut harness = cargo(&["run", "--quiet", "--release", "-p", "bench", "--", name]);
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
-    if !options.contains(&"--no-torch") && name != "build" {
+    let torch_has_a_part = !["build", "trace"].contains(&name) && !options.contains(&"--no-torch");
+    if torch_has_a_part {
         match python::with_torch() {
-            Ok(python) => _ = harness.env("BENCH_PYTHON", python),
+            Ok(python) => {
+                harness.env("BENCH_PYTHON", python);
+                match mkl_shim() {
+                    Ok(shim) => _ = harness.env("BENCH_MKL_SHIM", shim),
+                    Err(why) => eprintln!("PyTorch takes no part with AVX-512 forced: {why}"),
+                }
+            }
             Err(why) => eprintln!("PyTorch takes no part: {why}"),
-        }
-        match mkl_shim() {
-            Ok(shim) => _ = harness.env("BENCH_MKL_SHIM", shim),
-            Err(why) => eprintln!("PyTorch takes no part with AVX-512 forced: {why}"),
         }
     }
     run(&mut harness)

@@ -1,6 +1,7 @@
 //! The checks: `test`, `lint`, `deny` and `vectors`.
 
 use crate::step::{Done, cargo, output, root, run, run_watched, step, target};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Pinned, since `deny.toml` changes its words between versions.
@@ -28,7 +29,23 @@ pub(crate) fn lint() -> Done {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     })?;
+    arm64()?;
     deny()
+}
+
+/// That the code for 64-bit Arm compiles, on a machine that has Rust's library for it.
+fn arm64() -> Done {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    let library = output(
+        Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).current_dir(root()),
+    )?;
+    if !Path::new(library.trim()).is_dir() {
+        eprintln!("\nNot checked: the code for arm64 (`rustup target add {TARGET}` gives what it takes).");
+        return Ok(());
+    }
+    step("arm64: `exact` compiles for it", || {
+        run(&mut cargo(&["check", "--quiet", "-p", "exact", "--target", TARGET]))
+    })
 }
 
 /// Licences, sources and bans of everything we depend on, as `deny.toml` allows them.
