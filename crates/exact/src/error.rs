@@ -125,6 +125,12 @@ pub enum Error {
         /// Which operation of the program that is.
         at: usize,
     },
+    /// A program within its owner's limit that the system has no memory for.
+    #[error("the system does not give {words} words of 4 bytes: lower the limit, or make the batch smaller")]
+    Unavailable {
+        /// How many were asked for.
+        words: usize,
+    },
     /// A program with more operations or values than is allowed.
     #[error("a program of {count} {what}: at most {limit} are allowed")]
     ProgramTooLong {
@@ -145,6 +151,14 @@ pub enum Error {
     #[error("a run failed midway, so the state {name:?} may be half old and half new: write it again first")]
     Poisoned {
         /// The first such state.
+        name: String,
+    },
+    /// An output that no run has given.
+    #[error(
+        "the output {name:?} has no value: the last run failed, or there was none: run the program first"
+    )]
+    NoResult {
+        /// The output.
         name: String,
     },
 }

@@ -1,7 +1,9 @@
 //! The one block of memory a session has.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
+
+use crate::Error;
 
 /// Words in one allocation, zero at first, aligned for vectors and, if large, for large pages.
 pub(crate) struct Memory {
@@ -17,15 +19,15 @@ unsafe impl Sync for Memory {}
 const LARGE_PAGE: usize = 2 << 20;
 
 impl Memory {
-    pub(crate) fn zeroed(words: usize) -> Memory {
-        let bytes = words.max(16) * 4;
+    /// Words of zeros, or an error if the system has no such block to give.
+    pub(crate) fn zeroed(words: usize) -> Result<Memory, Error> {
+        let unavailable = || Error::Unavailable { words };
+        let bytes = words.max(16).checked_mul(4).ok_or_else(unavailable)?;
         let align = if bytes >= LARGE_PAGE { LARGE_PAGE } else { 64 };
-        // A size that overflows with its alignment is a size no allocator has.
-        let layout = Layout::from_size_align(bytes, align).unwrap_or(Layout::new::<u32>());
-        assert!(layout.size() >= bytes, "a session of {bytes} bytes cannot be allocated");
+        let layout = Layout::from_size_align(bytes, align).map_err(|_| unavailable())?;
         // SAFETY: the layout is not empty.
-        let Some(ptr) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
-        Memory { ptr: ptr.cast(), layout }
+        let ptr = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(unavailable)?;
+        Ok(Memory { ptr: ptr.cast(), layout })
     }
 
     /// The first word. Who reads or writes through it answers for not overlapping other readers and writers.

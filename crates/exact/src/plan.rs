@@ -5,6 +5,8 @@
 //! writes over an operand that no one reads again, and what a state becomes is written over the state itself where
 //! nothing still reads the old one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::Error;
 use crate::program::op::Op;
 use crate::program::{Program, ValueId};
@@ -110,7 +112,10 @@ impl<'a> Layout<'a> {
             }
         }
         for (_, value) in &program.outputs {
-            last_read[root[*value as usize] as usize] = usize::MAX;
+            let root = root[*value as usize] as usize;
+            last_read[root] = usize::MAX;
+            // It stays what the run gave, whoever writes the state or runs on it later: so it has a place of its own.
+            becomes[root] = None;
         }
         Layout { program, root, last_read, becomes, places: vec![None; values], arena: Arena::default() }
     }
@@ -241,8 +246,10 @@ impl<'a> Layout<'a> {
 /// Words handed out and taken back, first by the smallest hole that fits.
 #[derive(Default)]
 struct Arena {
-    /// Holes as (first word, words), in order and never touching.
-    holes: Vec<(usize, usize)>,
+    /// Words of each hole by its first word; holes never touch.
+    holes: BTreeMap<usize, usize>,
+    /// The same as (words, first word): programs come from anyone, so the fitting one must be found at once.
+    by_size: BTreeSet<(usize, usize)>,
     end: usize,
 }
 
@@ -252,19 +259,17 @@ impl Arena {
         if words == 0 {
             return 0;
         }
-        let fits = self.holes.iter().enumerate().filter(|(_, hole)| hole.1 >= words);
-        if let Some((i, hole)) = fits.min_by_key(|(_, hole)| hole.1).map(|(i, hole)| (i, *hole)) {
-            if hole.1 == words {
-                self.holes.remove(i);
-            } else {
-                self.holes[i] = (hole.0 + words, hole.1 - words);
+        if let Some((len, place)) = self.by_size.range((words, 0)..).next().copied() {
+            self.close(place, len);
+            if len > words {
+                self.open(place + words, len - words);
             }
-            return hole.0;
+            return place;
         }
         // None fits: grow, from the last hole if it reaches the end.
-        let place = match self.holes.last() {
-            Some(&(place, len)) if place + len == self.end => {
-                self.holes.pop();
+        let place = match self.holes.last_key_value() {
+            Some((&place, &len)) if place + len == self.end => {
+                self.close(place, len);
                 place
             }
             _ => self.end,
@@ -278,13 +283,27 @@ impl Arena {
         if words == 0 {
             return;
         }
-        let i = self.holes.partition_point(|hole| hole.0 < place);
-        self.holes.insert(i, (place, words));
-        if i + 1 < self.holes.len() && place + words == self.holes[i + 1].0 {
-            self.holes[i].1 += self.holes.remove(i + 1).1;
+        let (mut place, mut words) = (place, words);
+        if let Some((&before, &len)) = self.holes.range(..place).next_back()
+            && before + len == place
+        {
+            self.close(before, len);
+            (place, words) = (before, len + words);
         }
-        if i > 0 && self.holes[i - 1].0 + self.holes[i - 1].1 == place {
-            self.holes[i - 1].1 += self.holes.remove(i).1;
+        if let Some(len) = self.holes.get(&(place + words)).copied() {
+            self.close(place + words, len);
+            words += len;
         }
+        self.open(place, words);
+    }
+
+    fn open(&mut self, place: usize, words: usize) {
+        self.holes.insert(place, words);
+        self.by_size.insert((words, place));
+    }
+
+    fn close(&mut self, place: usize, words: usize) {
+        self.holes.remove(&place);
+        self.by_size.remove(&(words, place));
     }
 }

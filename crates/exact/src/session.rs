@@ -43,6 +43,8 @@ pub struct Session {
     names: HashMap<String, (Kind, ValueId)>,
     /// Held by whoever reads, writes or runs, of all sessions that share states: one does at a time.
     turn: Arc<Mutex<()>>,
+    /// Whether the outputs are those of a run that went well.
+    complete: bool,
 }
 
 /// A state's memory, and whether a failed run may have left it half new.
@@ -104,13 +106,14 @@ impl Session {
                 }
                 return Ok(session.states[i].clone());
             }
-            let memory = Memory::zeroed(ty.shape.elements());
+            let memory = Memory::zeroed(ty.shape.elements())?;
             Ok(Arc::new(State { memory, stale: AtomicBool::new(false) }))
         };
+        // The arena first: a program too large for the system then fails before it takes anything else.
+        let memory = Memory::zeroed(plan.words + plan.scratch_words)?;
         let states: Vec<Arc<State>> = program.states().map(state).collect::<Result<_, _>>()?;
         let turn = with.map_or_else(Arc::default, |session| session.turn.clone());
 
-        let memory = Memory::zeroed(plan.words + plan.scratch_words);
         let view = |v: ValueId| {
             let ptr = match plan.places[v as usize] {
                 // SAFETY: the plan keeps every value within the arena's words.
@@ -134,7 +137,7 @@ impl Session {
         }
         names.extend(program.outputs.iter().map(|(name, v)| (name.clone(), (Kind::Output, *v))));
         let (program, device) = (program.clone(), device.clone());
-        Ok(Session { program, device, plan, memory, states, steps, names, turn })
+        Ok(Session { program, device, plan, memory, states, steps, names, turn, complete: false })
     }
 
     /// What a session of this program would take on this device.
@@ -170,7 +173,7 @@ impl Session {
         Ok(())
     }
 
-    /// The value of a state or of an output of the last run.
+    /// The value of a state, or of an output of the last run if that went well.
     pub fn read<T: Element>(&self, name: &str) -> Result<Vec<T>, Error> {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
         let mut data = vec![T::default(); self.program.ty(value).shape.elements()];
@@ -178,11 +181,18 @@ impl Session {
         Ok(data)
     }
 
-    /// Copies the value of a state or of an output of the last run, without allocating.
+    /// Copies the value of a state, or of an output of the last run if that went well, without allocating.
     pub fn read_into<T: Element>(&self, name: &str, data: &mut [T]) -> Result<(), Error> {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;
         self.checked::<T>(name, value, Some(data.len()))?;
         let _turn = lock(&self.turn);
+        if value as usize >= self.program.leaves.len() {
+            if !self.complete {
+                return Err(Error::NoResult { name: name.to_owned() });
+            }
+        } else if self.states[value as usize - self.program.inputs].stale.load(Relaxed) {
+            return Err(Error::Poisoned { name: name.to_owned() });
+        }
         // SAFETY: it is this session's turn, so no other that shares the state writes.
         let words = unsafe { self.view(value).words() };
         for (element, bits) in data.iter_mut().zip(words) {
@@ -210,20 +220,15 @@ impl Session {
             let name = self.program.leaves[self.program.inputs + i].name.clone();
             return Err(Error::Poisoned { name });
         }
+        self.complete = false;
+        let mut run = Unfinished { states: &self.states, assigned: &self.program.assigned, done: false };
         // SAFETY: the scratch follows the arena in the same memory.
         let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
         for (index, (operation, step)) in self.program.operations.iter().zip(&self.steps).enumerate() {
             let at = At { op: &operation.op, index };
             // SAFETY: the views lie in this session's memory and in states that others wait for, typed as
             // `infer` found them; results overlap operands only as `plan` allows.
-            let done = unsafe { self.device.run(at, &step.operands, &step.results, scratch) };
-            if let Err(error) = done {
-                // Any state that this program assigns may be half new.
-                for (state, assigned) in self.states.iter().zip(&self.program.assigned) {
-                    state.stale.fetch_or(assigned.is_some(), Relaxed);
-                }
-                return Err(error);
-            }
+            unsafe { self.device.run(at, &step.operands, &step.results, scratch)? };
             if let Some(watch) = &mut watch {
                 let results = &step.results;
                 watch(&Traced { index, op: &operation.op, results, device: &self.device });
@@ -233,6 +238,9 @@ impl Session {
             // SAFETY: as above; the planner lists a copy only between different places.
             unsafe { self.view(*state).words_mut().copy_from_slice(self.view(*value).words()) };
         }
+        run.done = true;
+        drop(run);
+        self.complete = true;
         Ok(())
     }
 
@@ -272,7 +280,24 @@ impl Session {
     }
 }
 
-/// The turn, whatever became of a thread that had it.
+/// A run that has begun. If it ends early, be it by a panic, any state that its program assigns may be half new.
+struct Unfinished<'a> {
+    states: &'a [Arc<State>],
+    assigned: &'a [Option<ValueId>],
+    done: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            for (state, assigned) in self.states.iter().zip(self.assigned) {
+                state.stale.fetch_or(assigned.is_some(), Relaxed);
+            }
+        }
+    }
+}
+
+/// The turn, whatever became of a thread that had it: a run that panicked has marked its states itself.
 fn lock(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
     turn.lock().unwrap_or_else(PoisonError::into_inner)
 }

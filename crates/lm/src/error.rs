@@ -30,6 +30,12 @@ pub enum Error {
         /// How long it may be.
         limit: usize,
     },
+    /// Something that must not be empty or missing.
+    #[error("{what} is missing")]
+    Empty {
+        /// What is missing.
+        what: &'static str,
+    },
     /// The engine's own complaint.
     #[error(transparent)]
     Exact(#[from] exact::Error),

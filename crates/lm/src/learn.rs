@@ -2,6 +2,7 @@
 
 use exact::{BinaryFn, Builder, Limits, Program, Session, UnaryFn};
 
+use crate::batch::Batch;
 use crate::config::Config;
 use crate::decoder::{Memory, Weights, decoder, head};
 use crate::optimiser::Optimiser;
@@ -25,24 +26,6 @@ pub enum Objective {
 impl Objective {
     /// The asymmetric clip of DAPO: 0.2 below, 0.28 above.
     pub const IMPROVE: Objective = Objective::Improve { low: 0.2, high: 0.28 };
-}
-
-/// One batch to learn from: `rows` sequences of `tokens` tokens each, padded on the right.
-///
-/// For each token there is the one that follows it, and how much that one counts (0 for prompts and padding). To improve rather
-/// than imitate there are also its advantage and the log-probability it was drawn with.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// Tokens, `[rows * tokens]`.
-    pub ids: Vec<u32>,
-    /// The token after each.
-    pub targets: Vec<u32>,
-    /// How much each target counts in the loss; usually these add up to 1.
-    pub weights: Vec<f32>,
-    /// How good each target turned out to be; empty to imitate.
-    pub advantages: Vec<f32>,
-    /// The log-probability each target was drawn with; empty to imitate.
-    pub logps: Vec<f32>,
 }
 
 /// What a step of learning tells.

@@ -7,7 +7,6 @@
 
 use super::gemm::tile::{Kernels, Mode, Tile, Walk, kernels};
 use super::gemm::{BLOCK, Cx, Out};
-use crate::Level;
 use crate::spec::math::canon;
 
 /// Floats of the frame that a worker of the forward direction fills at a time, unless one plane's windows are more.
@@ -281,8 +280,8 @@ impl Conv3d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Pool;
     use crate::cpu::gemm::tests::{Random, Scratch, naive};
+    use crate::{Level, Pool};
 
     fn check(x: Conv3d, specials: bool) {
         let mut random = Random::new((x.depth() + x.positions()) as u64);

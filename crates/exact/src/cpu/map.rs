@@ -6,6 +6,7 @@
 use std::mem::MaybeUninit;
 
 use super::lanes::kernel;
+use super::narrow;
 use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
 use crate::spec::math::{self, SIN_SMALL, canon};
 
@@ -27,15 +28,15 @@ kernel! {
                 UnaryFn::Neg => each1(n, x, out, |x| -x),
                 UnaryFn::Abs => each1(n, x, out, f32::abs),
                 UnaryFn::Sqrt => each1(n, x, out, f32::sqrt),
-                UnaryFn::Rsqrt => each1(n, x, out, math::rsqrt::<F>),
+                UnaryFn::Rsqrt => each1_by(n, x, out, narrow::rsqrt::<F>, math::rsqrt::<F>),
                 UnaryFn::Recip => each1(n, x, out, |x| 1.0 / x),
-                UnaryFn::Exp => each1(n, x, out, math::exp::<F>),
-                UnaryFn::Log => each1(n, x, out, math::log::<F>),
-                UnaryFn::Tanh => each1(n, x, out, math::tanh::<F>),
+                UnaryFn::Exp => each1_by(n, x, out, narrow::exp::<F>, math::exp::<F>),
+                UnaryFn::Log => each1_by(n, x, out, narrow::log::<F>, math::log::<F>),
+                UnaryFn::Tanh => each1_by(n, x, out, narrow::tanh::<F>, math::tanh::<F>),
                 UnaryFn::Sin => each1_patched(n, x, out, math::sin_small::<F>, math::sin_huge::<F>),
                 UnaryFn::Cos => each1_patched(n, x, out, math::cos_small::<F>, math::cos_huge::<F>),
-                UnaryFn::Sigmoid => each1(n, x, out, math::sigmoid::<F>),
-                UnaryFn::Silu => each1(n, x, out, math::silu::<F>),
+                UnaryFn::Sigmoid => each1_by(n, x, out, narrow::sigmoid::<F>, math::sigmoid::<F>),
+                UnaryFn::Silu => each1_by(n, x, out, narrow::silu::<F>, math::silu::<F>),
                 UnaryFn::Gelu => each1(n, x, out, math::gelu::<F>),
                 UnaryFn::Relu => each1(n, x, out, math::relu),
             }
@@ -55,7 +56,16 @@ kernel! {
                 BinaryFn::Div => each2(n, a, b, out, |a, b| a / b),
                 BinaryFn::Max => each2(n, a, b, out, math::max),
                 BinaryFn::Min => each2(n, a, b, out, math::min),
-                BinaryFn::SiluGrad => each2(n, a, b, out, math::silu_grad::<F>),
+                BinaryFn::SiluGrad => each_by(
+                    n,
+                    [a, b],
+                    [out.cast()],
+                    |[x, dy]| {
+                        let (y, right) = narrow::silu_grad::<F>(x, dy);
+                        ([canon(y).to_bits()], right)
+                    },
+                    |[x, dy]| [canon(math::silu_grad::<F>(x, dy)).to_bits()],
+                ),
                 BinaryFn::GeluGrad => each2(n, a, b, out, math::gelu_grad::<F>),
                 BinaryFn::ReluGrad => each2(n, a, b, out, math::relu_grad),
             }
@@ -98,15 +108,29 @@ kernel! {
 const CHUNK: usize = 256;
 
 /// `outs[..][i] = f(inputs[..][i])`, the results as bits. The loop under every elementwise kernel.
-///
-/// An input that is an output too is copied, a chunk at a time: the loop then never reads what it writes, which is
-/// what it takes to become vector code; and a scalar is repeated, so that there is one loop for all forms.
 #[inline(always)]
 pub(super) unsafe fn each<const N: usize, const M: usize>(
     n: usize,
     inputs: [Operand; N],
     outs: [*mut u32; M],
     f: impl Fn([f32; N]) -> [u32; M],
+) {
+    // SAFETY: the caller's contract.
+    unsafe { each_by(n, inputs, outs, |x| (f(x), true), &f) }
+}
+
+/// As [`each`], with a short form that tells whether it is right. Where it is not, the chunk is done again by the long
+/// form, which must agree with it elsewhere.
+///
+/// An input that is an output too is copied, a chunk at a time: the loop then never reads what it writes, which is
+/// what it takes to become vector code; and a scalar is repeated, so that there is one loop for all forms.
+#[inline(always)]
+pub(super) unsafe fn each_by<const N: usize, const M: usize>(
+    n: usize,
+    inputs: [Operand; N],
+    outs: [*mut u32; M],
+    short: impl Fn([f32; N]) -> ([u32; M], bool),
+    long: impl Fn([f32; N]) -> [u32; M],
 ) {
     let mut copies = [[const { MaybeUninit::<f32>::uninit() }; CHUNK]; N];
     for (copy, input) in copies.iter_mut().zip(inputs) {
@@ -129,10 +153,21 @@ pub(super) unsafe fn each<const N: usize, const M: usize>(
                 Operand::Slice(x) => x.add(start),
                 Operand::Scalar(_) => copies[i].as_ptr().cast(),
             });
-            for j in 0..len {
-                let results = f(std::array::from_fn(|i| *from[i].add(j)));
+            let read = |j: usize| std::array::from_fn(|i| *from[i].add(j));
+            let write = |j: usize, results: [u32; M]| {
                 for (out, result) in outs.iter().zip(results) {
                     *out.add(j) = result;
+                }
+            };
+            let mut all_right = true;
+            for j in 0..len {
+                let (results, right) = short(read(j));
+                write(j, results);
+                all_right &= right;
+            }
+            if !all_right {
+                for j in 0..len {
+                    write(j, long(read(j)));
                 }
             }
         }
@@ -143,6 +178,22 @@ pub(super) unsafe fn each<const N: usize, const M: usize>(
 unsafe fn each1(n: usize, x: *const f32, out: *mut f32, f: impl Fn(f32) -> f32) {
     // SAFETY: the caller's contract.
     unsafe { each(n, [Operand::Slice(x)], [out.cast()], |[x]| [canon(f(x)).to_bits()]) }
+}
+
+#[inline(always)]
+unsafe fn each1_by(
+    n: usize,
+    x: *const f32,
+    out: *mut f32,
+    short: impl Fn(f32) -> (f32, bool),
+    long: impl Fn(f32) -> f32,
+) {
+    let short = |[x]: [f32; 1]| {
+        let (y, right) = short(x);
+        ([y.to_bits()], right)
+    };
+    // SAFETY: the caller's contract.
+    unsafe { each_by(n, [Operand::Slice(x)], [out.cast()], short, |[x]| [canon(long(x)).to_bits()]) }
 }
 
 #[inline(always)]

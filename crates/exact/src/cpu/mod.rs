@@ -12,6 +12,7 @@ pub(crate) mod lanes;
 mod level;
 pub(crate) mod map;
 mod moved;
+pub(crate) mod narrow;
 mod pool;
 pub(crate) mod reduce;
 pub(crate) mod rows;

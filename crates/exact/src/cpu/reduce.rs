@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::lanes::kernel;
-use crate::spec::math::{Fma, canon};
+use crate::spec::math::canon;
 
 /// Accumulators of a sum: element k belongs to lane k modulo this.
 pub(crate) const LANES: usize = 64;
@@ -56,15 +56,14 @@ kernel! {
                 }
                 for start in folds.columns.clone().step_by(COLUMNS) {
                     let width = COLUMNS.min(folds.columns.end - start);
-                    let mut greatest = [Greatest::START; COLUMNS];
+                    let mut greatest = Greatest::<COLUMNS>::new();
                     for k in 0..n {
                         let row = x.add((o * n + k) * inner + start);
-                        for (i, g) in greatest[..width].iter_mut().enumerate() {
-                            *g = g.with(*row.add(i));
-                        }
+                        greatest.take(std::slice::from_raw_parts(row, width));
                     }
-                    for (i, g) in greatest[..width].iter().enumerate() {
-                        *out.add(o * inner + start + i) = g.value();
+                    for i in 0..width {
+                        let value = Greatest::<COLUMNS>::value(greatest.max[i], greatest.min[i]);
+                        *out.add(o * inner + start + i) = value;
                     }
                 }
             }
@@ -113,13 +112,19 @@ pub(crate) fn finish(lanes: [f32; LANES]) -> f32 {
     canon(tree(lanes))
 }
 
-/// The halving tree: what becomes of the lanes in the end.
+/// The halving tree: what becomes of a sum's lanes in the end.
 #[inline(always)]
-pub(crate) fn tree(mut lanes: [f32; LANES]) -> f32 {
+pub(crate) fn tree(lanes: [f32; LANES]) -> f32 {
+    halve(lanes, |a, b| a + b)
+}
+
+/// Folds the upper half of the lanes onto the lower until one is left.
+#[inline(always)]
+fn halve<T: Copy>(mut lanes: [T; LANES], f: impl Fn(T, T) -> T) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
-            lanes[i] += lanes[i + half];
+            lanes[i] = f(lanes[i], lanes[i + half]);
         }
         half /= 2;
     }
@@ -213,52 +218,51 @@ pub(crate) unsafe fn fold_columns(
     }
 }
 
-/// The greatest of some canonical numbers, by their bits as signed integers: of those with the sign bit clear, the
+/// W independent maxima of canonical numbers, by their bits as signed integers: of those with the sign bit clear, the
 /// greatest integer is the greatest number, and NaN comes above inf; if all have it set, the smallest integer is.
-#[derive(Clone, Copy)]
-pub(crate) struct Greatest {
-    max: i32,
-    min: i32,
+struct Greatest<const W: usize> {
+    max: [i32; W],
+    min: [i32; W],
 }
 
-impl Greatest {
+impl<const W: usize> Greatest<W> {
     /// Of none.
-    pub(crate) const START: Self = Greatest { max: i32::MIN, min: i32::MAX };
-
-    /// With one more.
     #[inline(always)]
-    pub(crate) fn with(self, x: f32) -> Self {
-        let bits = x.to_bits() as i32;
-        Greatest { max: self.max.max(bits), min: self.min.min(bits) }
+    fn new() -> Self {
+        Greatest { max: [i32::MIN; W], min: [i32::MAX; W] }
+    }
+
+    /// Takes in one number for each of the first `x.len()`.
+    #[inline(always)]
+    fn take(&mut self, x: &[f32]) {
+        for ((max, min), x) in self.max.iter_mut().zip(&mut self.min).zip(x) {
+            let bits = x.to_bits() as i32;
+            *max = bits.max(*max);
+            *min = bits.min(*min);
+        }
     }
 
     #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        Greatest { max: self.max.max(other.max), min: self.min.min(other.min) }
-    }
-
-    #[inline(always)]
-    pub(crate) fn value(self) -> f32 {
-        f32::from_bits(if self.max >= 0 { self.max } else { self.min } as u32)
+    fn value(max: i32, min: i32) -> f32 {
+        f32::from_bits(if max >= 0 { max } else { min } as u32)
     }
 }
 
 /// The greatest of n >= 1 canonical numbers.
+///
+/// # Safety
+/// x must be readable for n elements.
 #[inline(always)]
 pub(crate) unsafe fn max_of_row(n: usize, x: *const f32) -> f32 {
     // SAFETY: the caller vouches for n elements.
     let row = unsafe { std::slice::from_raw_parts(x, n) };
-    let mut lanes = [Greatest::START; LANES];
-    let mut chunks = row.chunks_exact(LANES);
-    for chunk in &mut chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = lane.with(x);
-        }
+    let mut lanes = Greatest::<LANES>::new();
+    let mut blocks = row.chunks_exact(LANES);
+    for block in &mut blocks {
+        lanes.take(block);
     }
-    for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
-        *lane = lane.with(x);
-    }
-    lanes.into_iter().fold(Greatest::START, Greatest::and).value()
+    lanes.take(blocks.remainder());
+    Greatest::<LANES>::value(halve(lanes.max, i32::max), halve(lanes.min, i32::min))
 }
 
 #[cfg(test)]

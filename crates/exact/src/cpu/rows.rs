@@ -7,10 +7,9 @@
 use std::ops::Range;
 
 use super::lanes::kernel;
-use super::map::{
-    Operand::{Scalar, Slice},
-    each,
-};
+use super::map::Operand::Slice;
+use super::map::{each, each_by};
+use super::narrow;
 use super::reduce::{COLUMNS, LANES, fold_columns, fold_row, max_of_row, tree};
 use crate::spec::math::{Fma, canon, exp, log, rsqrt, silu, silu_grad};
 
@@ -81,36 +80,41 @@ kernel! {
     }
 }
 
-/// The sum over a row of `e = exp(x - m)`, a block of 64 at a time; `keep(start, e)` gets each block.
+/// The sum over a row of `e = exp(x - m)`, a chunk at a time; `keep(start, e)` gets each chunk.
 ///
 /// # Safety
 /// x must be readable for n elements.
 #[inline(always)]
 pub(crate) unsafe fn exp_sum<F: Fma>(n: usize, x: *const f32, m: f32, keep: impl Fn(usize, &[f32])) -> f32 {
+    const CHUNK: usize = 4 * LANES;
     let mut lanes = [0.0; LANES];
-    for start in (0..n).step_by(LANES) {
-        let len = LANES.min(n - start);
-        // A short last block is filled up: exp is not called one by one for it.
-        let mut e = [m; LANES];
+    let (mut shifted, mut e) = ([0.0; CHUNK], [0.0; CHUNK]);
+    for start in (0..n).step_by(CHUNK) {
+        let len = CHUNK.min(n - start);
         // SAFETY: start + len <= n.
-        unsafe {
-            if len == LANES {
-                e = x.add(start).cast::<[f32; LANES]>().read_unaligned();
-            } else {
-                x.add(start).copy_to_nonoverlapping(e.as_mut_ptr(), len);
+        unsafe { x.add(start).copy_to_nonoverlapping(shifted.as_mut_ptr(), len) };
+        // To the end of the last block, so that exp is not called one by one for what remains of it.
+        shifted[len..].fill(m);
+        let whole = len.next_multiple_of(LANES);
+        let mut all_right = true;
+        for (e, x) in e[..whole].iter_mut().zip(&shifted) {
+            let (y, right) = narrow::exp::<F>(*x - m);
+            *e = y;
+            all_right &= right;
+        }
+        if !all_right {
+            for (e, x) in e[..whole].iter_mut().zip(&shifted) {
+                *e = exp::<F>(*x - m);
             }
         }
-        for e in &mut e {
-            *e = exp::<F>(*e - m);
+        let mut blocks = e[..len].chunks_exact(LANES);
+        for block in &mut blocks {
+            for (lane, e) in lanes.iter_mut().zip(block) {
+                *lane += e;
+            }
         }
-        if len == LANES {
-            for (lane, e) in lanes.iter_mut().zip(&e) {
-                *lane += e;
-            }
-        } else {
-            for (lane, e) in lanes.iter_mut().zip(&e[..len]) {
-                *lane += e;
-            }
+        for (lane, e) in lanes.iter_mut().zip(blocks.remainder()) {
+            *lane += e;
         }
         keep(start, &e[..len]);
     }
@@ -189,7 +193,11 @@ kernel! {
                 let id = *tokens.ids.add(r) as usize;
                 let grad = |x: f32| exp::<F>(x - m) * scale * -g;
                 let of_token = grad(*x.add(id)) + g;
-                each(n, [Slice(x)], [dx.cast()], |[x]| [stored(grad(x))]);
+                let short = |[x]: [f32; 1]| {
+                    let (e, right) = narrow::exp::<F>(x - m);
+                    ([stored(e * scale * -g)], right)
+                };
+                each_by(n, [Slice(x)], [dx.cast()], short, |[x]| [stored(grad(x))]);
                 *dx.add(id) = canon(of_token);
             }
         }
@@ -200,7 +208,18 @@ kernel! {
     /// `y = silu(gate) up`, n elements. Safety: gate and up are readable, y is writable.
     pub(crate) unsafe fn swiglu<F>(n: usize, gate: *const f32, up: *const f32, y: *mut f32) {
         // SAFETY: the caller's contract.
-        unsafe { each(n, [Slice(gate), Slice(up)], [y.cast()], |[gate, up]| [stored(silu::<F>(gate) * up)]) }
+        unsafe {
+            each_by(
+                n,
+                [Slice(gate), Slice(up)],
+                [y.cast()],
+                |[gate, up]| {
+                    let (s, right) = narrow::silu::<F>(gate);
+                    ([stored(s * up)], right)
+                },
+                |[gate, up]| [stored(silu::<F>(gate) * up)],
+            );
+        }
     }
 }
 
@@ -214,9 +233,17 @@ kernel! {
         let inputs = [Slice(gate), Slice(up), Slice(dy)];
         // SAFETY: the caller's contract.
         unsafe {
-            each(n, inputs, [dgate.cast(), dup.cast()], |[gate, up, dy]| {
-                [stored(silu_grad::<F>(gate, dy * up)), stored(dy * silu::<F>(gate))]
-            });
+            each_by(
+                n,
+                inputs,
+                [dgate.cast(), dup.cast()],
+                |[gate, up, dy]| {
+                    let ((dgate, right), (s, _)) =
+                        (narrow::silu_grad::<F>(gate, dy * up), narrow::silu::<F>(gate));
+                    ([stored(dgate), stored(dy * s)], right)
+                },
+                |[gate, up, dy]| [stored(silu_grad::<F>(gate, dy * up)), stored(dy * silu::<F>(gate))],
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The builder: one method per operation, each checked as it is called.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 
 use super::infer::infer;
@@ -122,7 +122,8 @@ pub struct Builder {
     pub(super) nodes: Vec<Node>,
     pub(super) values: Vec<Value>,
     outputs: Vec<(String, ValueId)>,
-    assigned: Vec<(ValueId, ValueId)>,
+    /// What each state becomes, by state.
+    assigned: BTreeMap<ValueId, ValueId>,
     names: HashSet<String>,
 }
 
@@ -144,6 +145,8 @@ pub(super) struct Node {
 pub(super) struct Value {
     pub(super) ty: Type,
     pub(super) from: From,
+    /// The value that this one is another shape of; itself if it is none.
+    root: ValueId,
 }
 
 /// Where a value comes from: a leaf or an operation, by its index.
@@ -185,14 +188,14 @@ impl Builder {
             From::Leaf(leaf) if self.leaves[leaf].1 == Source::State => leaf,
             _ => return Err(self.misuse("assign", "only a state can be assigned", &[state])),
         };
-        if self.assigned.iter().any(|(s, _)| *s == state) {
+        if self.assigned.contains_key(&state) {
             return Err(Error::AssignedTwice { name: self.leaves[leaf].0.name.clone() });
         }
         if target.ty != given.ty {
             return Err(self.misuse("assign", "the types differ", &[state, value]));
         }
         let value = self.owned(value)?;
-        self.assigned.push((state, value));
+        self.assigned.insert(state, value);
         Ok(())
     }
 
@@ -208,7 +211,7 @@ impl Builder {
     pub fn finish(self) -> Result<Program, Error> {
         let mut needed = vec![false; self.nodes.len()];
         let mut wanted: Vec<ValueId> =
-            self.outputs.iter().map(|(_, v)| *v).chain(self.assigned.iter().map(|(_, v)| *v)).collect();
+            self.outputs.iter().map(|(_, v)| *v).chain(self.assigned.values().copied()).collect();
         while let Some(value) = wanted.pop() {
             if let From::Node(node) = self.values[value as usize].from
                 && !std::mem::replace(&mut needed[node], true)
@@ -669,7 +672,12 @@ impl Builder {
         let results = infer(&op, &types)?;
         let first = self.values.len() as u32;
         let from = From::Node(self.nodes.len());
-        self.values.extend(results.iter().map(|ty| Value { ty: *ty, from }));
+        let root = match op {
+            Op::Reshape { .. } => Some(self.values[operands[0] as usize].root),
+            _ => None,
+        };
+        let value = |(id, ty): (ValueId, &Type)| Value { ty: *ty, from, root: root.unwrap_or(id) };
+        self.values.extend((first..).zip(&results).map(value));
         let results = results.len() as u32;
         self.nodes.push(Node { op, operands: operands.to_vec(), first, results });
         Ok(first..first + results)
@@ -707,8 +715,9 @@ impl Builder {
         let source = if state { Source::State } else { Source::Input };
         let from = From::Leaf(self.leaves.len());
         self.leaves.push((Leaf { name: name.to_owned(), ty }, source));
-        self.values.push(Value { ty, from });
-        Ok(self.values.len() as u32 - 1)
+        let id = self.values.len() as ValueId;
+        self.values.push(Value { ty, from, root: id });
+        Ok(id)
     }
 
     /// The elements of all values together.
@@ -733,15 +742,10 @@ impl Builder {
 
     /// A value whose storage no leaf owns, so that a run can give it back or keep it whatever becomes of the leaf.
     fn owned(&mut self, value: ValueId) -> Result<ValueId, Error> {
-        let mut id = value;
-        loop {
-            match self.values[id as usize].from {
-                From::Leaf(_) => return Ok(self.push(Op::Copy, &[value])?.start),
-                From::Node(node) => match &self.nodes[node].op {
-                    Op::Reshape { .. } => id = self.nodes[node].operands[0],
-                    _ => return Ok(value),
-                },
-            }
+        let root = self.values[value as usize].root;
+        match self.values[root as usize].from {
+            From::Leaf(_) => Ok(self.push(Op::Copy, &[value])?.start),
+            From::Node(_) => Ok(value),
         }
     }
 

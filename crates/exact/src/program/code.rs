@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::build::Builder;
 use super::op::Op;
-use super::{MAX_OPERATIONS, Program, ValueId};
+use super::{Program, ValueId};
 use crate::Error;
 use crate::shape::Type;
 
@@ -34,9 +35,9 @@ impl fmt::Debug for ProgramHash {
     }
 }
 
-/// What is written: leaves, operations with the numbers of what they read, and where the results go. Types of results are
+/// What is written, and read part by part: leaves, operations with the numbers of what they read, and where the results go. Types of results are
 /// not written, since they follow.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Wire {
     inputs: Vec<(String, Type)>,
     states: Vec<(String, Type)>,
@@ -76,40 +77,52 @@ impl Program {
         }
         let body =
             bytes.strip_prefix(&MAGIC).ok_or_else(|| fail("it does not begin as one of version 1 does"))?;
-        let wire: Wire =
-            postcard::from_bytes(body).map_err(|e| fail(&format!("its body cannot be read: {e}")))?;
-        if wire.operations.len() > MAX_OPERATIONS {
-            let count = wire.operations.len();
-            return Err(Error::ProgramTooLong { what: "operations", count, limit: MAX_OPERATIONS });
-        }
-
+        // Each part is checked as soon as it is read, so that what is held is never much more than what is valid.
+        let mut rest = Reader(body);
         let mut builder = Builder::new();
-        let mut states = Vec::with_capacity(wire.states.len());
-        for (name, ty) in &wire.inputs {
-            builder.push_leaf(name, false, *ty)?;
-        }
-        for (name, ty) in &wire.states {
-            states.push(builder.push_leaf(name, true, *ty)?);
-        }
-        for (op, operands) in wire.operations {
-            builder.push(op, &operands)?;
-        }
-        for (name, value) in &wire.outputs {
-            builder.output_value(name, *value)?;
-        }
-        if wire.assigned.len() != states.len() {
+        let mut states = Vec::new();
+        rest.each(|(name, ty): (String, Type)| builder.push_leaf(&name, false, ty).map(drop))?;
+        rest.each(|(name, ty): (String, Type)| {
+            states.push(builder.push_leaf(&name, true, ty)?);
+            Ok(())
+        })?;
+        rest.each(|(op, operands): (Op, Vec<ValueId>)| builder.push(op, &operands).map(drop))?;
+        rest.each(|(name, value): (String, ValueId)| builder.output_value(&name, value))?;
+        let mut left = states.iter();
+        rest.each(|value: Option<ValueId>| match (left.next(), value) {
+            (Some(state), Some(value)) => builder.assign_value(*state, value),
+            (Some(_), None) => Ok(()),
+            (None, _) => Err(fail("it assigns more states than it has")),
+        })?;
+        if left.next().is_some() {
             return Err(fail("it does not say of every state whether it is assigned"));
         }
-        for (state, value) in states.into_iter().zip(wire.assigned) {
-            if let Some(value) = value {
-                builder.assign_value(state, value)?;
-            }
-        }
         let program = builder.finish()?;
-        // Dead operations, long integers and the like would give one program two hashes.
+        // Dead operations, long integers, bytes at the end and the like would give one program two hashes.
         if program.encode() != bytes {
             return Err(fail("it is not in the one canonical form"));
         }
         Ok(program)
+    }
+}
+
+/// The part of an encoding that is yet to be read.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn next<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        let (value, rest) = postcard::take_from_bytes(self.0)
+            .map_err(|e| Error::Decode { why: format!("its body cannot be read: {e}") })?;
+        self.0 = rest;
+        Ok(value)
+    }
+
+    /// Gives the elements of a list to `take`, one by one.
+    fn each<T: DeserializeOwned>(
+        &mut self,
+        mut take: impl FnMut(T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let count: u64 = self.next()?;
+        (0..count).try_for_each(|_| take(self.next()?))
     }
 }

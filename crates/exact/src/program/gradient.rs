@@ -4,6 +4,7 @@ use super::ValueId;
 use super::build::{Builder, From, Var};
 use super::op::{BinaryFn, CompareFn, Op, ReduceFn, UnaryFn};
 use crate::Error;
+use crate::shape::DType;
 
 impl Builder {
     /// The gradients of the scalar `loss` by each of `wrt`, as further operations of the same program.
@@ -69,7 +70,9 @@ impl Tape {
         for (id, value) in b.values.iter().enumerate() {
             if let From::Node(node) = value.from {
                 let node = &b.nodes[node];
-                needs[id] |= !matches!(node.op, Op::Copy) && node.operands.iter().any(|v| needs[*v as usize]);
+                // An integer does not move with what it was made from.
+                let passes = value.ty.dtype == DType::F32 && !matches!(node.op, Op::Copy);
+                needs[id] |= passes && node.operands.iter().any(|v| needs[*v as usize]);
             }
         }
         Tape { nodes: b.nodes.len(), adjoints: vec![None; needs.len()], needs }

@@ -85,16 +85,17 @@ pub(crate) fn min(a: f32, b: f32) -> f32 {
 /// `1.5 * 2^23`: adding it to |x| < 2^22 rounds x to an integer, which the low bits of the sum then hold.
 const ROUND: f32 = 12_582_912.0;
 
-/// The integer held by the sum `t = x + ROUND` (any value if x was NaN).
-#[inline(always)]
-fn rounded(t: f32) -> i32 {
-    t.to_bits().wrapping_sub(ROUND.to_bits()) as i32
-}
-
 /// `2^n` for -126 <= n <= 127 (any value beyond: it multiplies a NaN then).
 #[inline(always)]
-fn pow2(n: i32) -> f32 {
+pub(crate) fn pow2(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) << 23) as u32)
+}
+
+/// `y 2^n` for -252 <= n <= 128: rounded once, as the first product is exact for 2^-18 <= |y| < 2^64, and for n = 0.
+#[inline(always)]
+fn scale(y: f32, n: i32) -> f32 {
+    let half = n >> 1;
+    y * pow2(half) * pow2(n.wrapping_sub(half))
 }
 
 /// `c[0] x^(N-1) + ... + c[N-1]` by Horner's rule.
@@ -112,19 +113,19 @@ const EXP: [f32; 5] = [0.00138201355, 0.0083686858, 0.0416682735, 0.166665211, 0
 /// ln 2 in two parts: the first has so few bits that n times it is exact for every n that occurs.
 const LN2: [f32; 2] = [0.693145752, 1.42860677e-6];
 
-/// e^x for -150 <= x <= 88.8 as `[t, a, b]`: `e^x = (1 + t) a b`, |t| < 1/2, a and b powers of two, to be multiplied in
-/// this order. The product may underflow (only the last multiplication rounds then) or overflow; no part of it does.
+/// `e^x = (1 + t) 2^n` with |t| < 1/2, for -150 <= x <= 88.8.
 ///
-/// `x = n ln 2 + r` with n an integer and |r| <= ln(2)/2, hence `e^x = 2^n e^r`.
+/// `x = n ln 2 + r` with n an integer and |r| <= ln(2)/2, hence `e^x = 2^n e^r`. The 127 in the rounding is the bias of
+/// exponents: where 2^n is wanted, a compiler finds it one shift away.
 #[inline(always)]
-fn exp_parts<F: Fma>(x: f32) -> [f32; 3] {
-    let t = F::fma(x, std::f32::consts::LOG2_E, ROUND);
-    let n = t - ROUND;
+pub(crate) fn exp_parts<F: Fma>(x: f32) -> (f32, i32) {
+    const BIASED: f32 = ROUND + 127.0;
+    let sum = F::fma(x, std::f32::consts::LOG2_E, BIASED);
+    let n = sum - BIASED;
     let r = F::fma(n, -LN2[0], x);
     let r = F::fma(n, -LN2[1], r);
-    let n = rounded(t);
-    let half = n >> 1;
-    [F::fma(horner::<F, 5>(EXP, r), r * r, r), pow2(half), pow2(n.wrapping_sub(half))]
+    let t = F::fma(horner::<F, 5>(EXP, r), r * r, r);
+    (t, sum.to_bits().wrapping_sub(BIASED.to_bits()) as i32)
 }
 
 /// `e^x`. Underflow is gradual, down to +0; exp(-inf) is +0.
@@ -132,8 +133,8 @@ fn exp_parts<F: Fma>(x: f32) -> [f32; 3] {
 pub(crate) fn exp<F: Fma>(x: f32) -> f32 {
     let x = if x > 88.8 { 88.8 } else { x };
     let x = if x < -150.0 { -150.0 } else { x };
-    let [t, a, b] = exp_parts::<F>(x);
-    (t + 1.0) * a * b
+    let (t, n) = exp_parts::<F>(x);
+    scale(t + 1.0, n)
 }
 
 /// `(ln(1 + f) - f + f^2/2) / f^3` for 2/3 <= 1 + f < 4/3.
@@ -154,14 +155,22 @@ const LOG_LN2: [f32; 2] = [0.693359375, -2.12194440e-4];
 const TWO_THIRDS: u32 = 0x3f2a_aaab;
 
 /// The natural logarithm: -inf at +0 and -0, NaN below.
-///
-/// `x = 2^e (1 + f)` with 2/3 <= 1 + f < 4/3, hence `ln x = e ln 2 + ln(1 + f)`.
 #[inline(always)]
 pub(crate) fn log<F: Fma>(x: f32) -> f32 {
     let tiny = x < f32::MIN_POSITIVE;
     let scaled = if tiny { x * 8_388_608.0 } else { x }; // 2^23 makes a subnormal normal
-    let shift = if tiny { -23.0 } else { 0.0 };
-    let i = scaled.to_bits().wrapping_sub(TWO_THIRDS);
+    let y = log_normal::<F>(scaled, if tiny { -23.0 } else { 0.0 });
+    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+    let y = if x < 0.0 { NAN } else { y };
+    if x < f32::INFINITY { y } else { x } // inf and NaN
+}
+
+/// `ln(x 2^shift)` for normal x.
+///
+/// `x = 2^e (1 + f)` with 2/3 <= 1 + f < 4/3, hence `ln x = e ln 2 + ln(1 + f)`.
+#[inline(always)]
+pub(crate) fn log_normal<F: Fma>(x: f32, shift: f32) -> f32 {
+    let i = x.to_bits().wrapping_sub(TWO_THIRDS);
     let e = ((i as i32) >> 23) as f32 + shift;
     let f = f32::from_bits((i & 0x007f_ffff).wrapping_add(TWO_THIRDS)) - 1.0;
     let f2 = f * f;
@@ -169,10 +178,7 @@ pub(crate) fn log<F: Fma>(x: f32) -> f32 {
     // From the smallest term to the greatest.
     let y = F::fma(q, f2 * f, e * LOG_LN2[1]);
     let y = F::fma(-0.5, f2, y) + f;
-    let y = F::fma(e, LOG_LN2[0], y);
-    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
-    let y = if x < 0.0 { NAN } else { y };
-    if x < f32::INFINITY { y } else { x } // inf and NaN
+    F::fma(e, LOG_LN2[0], y)
 }
 
 /// `(tanh(x)/x - 1) / x^2` in powers of x^2, for |x| < 0.625.
@@ -187,8 +193,8 @@ pub(crate) fn tanh<F: Fma>(x: f32) -> f32 {
     let u = a * a;
     let small = F::fma(horner::<F, 6>(TANH, u), u * a, a);
     let c = if a > 9.5 { 9.5 } else { a };
-    let [t, p, q] = exp_parts::<F>(c + c);
-    let large = 1.0 - 2.0 / ((t + 1.0) * p * q + 1.0);
+    let (t, n) = exp_parts::<F>(c + c);
+    let large = 1.0 - 2.0 / F::fma(t + 1.0, pow2(n), 1.0);
     let y = if a < 0.625 { small } else { large };
     f32::from_bits(y.to_bits() | (x.to_bits() & 0x8000_0000))
 }
@@ -261,7 +267,7 @@ fn quarter_turns<F: Fma>(x: f32) -> (i32, f32) {
     let r = F::fma(n, -HALF_PI[0], x);
     let r = F::fma(n, -HALF_PI[1], r);
     let r = F::fma(n, -HALF_PI[2], r);
-    (rounded(t), r)
+    (t.to_bits().wrapping_sub(ROUND.to_bits()) as i32, r)
 }
 
 /// 2/pi in binary: the first word is its integer part.
@@ -303,27 +309,23 @@ fn quarter_turns_huge(x: f32) -> (i32, f32) {
 /// `1 / sqrt(x)`, correctly rounded. As for the quotient, rsqrt(+0) is inf, rsqrt(-0) is -inf, rsqrt(inf) is +0, and
 /// below zero it is NaN.
 ///
-/// A guess from the exponent, three Newton steps on `1/y^2 = x`, then one step on the exact residual. That the result
-/// is the correctly rounded one is tested for every significand; any other way to it is as good.
+/// Root and division round twice; one Newton step with the exact residual puts that right. That it always does is
+/// tested for every significand; any other way to the correctly rounded value is as good.
 #[inline(always)]
 pub(crate) fn rsqrt<F: Fma>(x: f32) -> f32 {
-    let tiny = x < f32::MIN_POSITIVE;
-    let v = if tiny { x * 16_777_216.0 } else { x }; // 2^24, undone by 2^12
-    let h = v * -0.5;
-    let mut y = f32::from_bits(0x5f37_599e_u32.wrapping_sub(v.to_bits() >> 1));
-    for _ in 0..3 {
-        y = F::fma(y, F::fma(h * y, y, 0.5), y); // y + y (1 - x y^2) / 2
-    }
-    // The residual 1 - v y^2 without rounding: g + low is exactly v y.
-    let g = v * y;
-    let low = F::fma(v, y, -g);
-    let residual = F::fma(-low, y, F::fma(-g, y, 1.0));
-    // y (1 - residual)^(-1/2) = y + y residual (1/2 + 3/8 residual + ..)
-    let y = F::fma(residual * y, F::fma(residual, 0.375, 0.5), y);
-    let y = if tiny { y * 4096.0 } else { y };
-    let y = if x == 0.0 { f32::from_bits(0x7f80_0000 | x.to_bits()) } else { y };
-    let y = if x < 0.0 { NAN } else { y };
-    if x == f32::INFINITY { 0.0 } else { y }
+    let y = rsqrt_finite::<F>(x);
+    if y.is_nan() { 1.0 / x.sqrt() } else { y } // at 0 and inf there is no residual, and the quotient is right
+}
+
+/// [`rsqrt`] above zero and below inf.
+#[inline(always)]
+pub(crate) fn rsqrt_finite<F: Fma>(x: f32) -> f32 {
+    let s = x.sqrt();
+    let y = 1.0 / s;
+    // 1 - x y^2 = (1 - s y) - (x y - s) y, where both brackets are exact.
+    let residual = F::fma(-F::fma(x, y, -s), y, F::fma(-s, y, 1.0));
+    // A unit less than a half: with just a half, one significand in 2^24 goes wrong.
+    F::fma(residual * y, 0.49999997, y)
 }
 
 /// `x` moved into -150..=150, where every exponential below has become 0 or 1 to all bits; NaN stays.
@@ -337,21 +339,21 @@ fn clamp(x: f32) -> f32 {
 /// overflows, and k is multiplied in before e underflows.
 #[inline(always)]
 fn times_sigmoid<F: Fma>(k: f32, v: f32) -> f32 {
-    let [t, a, b] = exp_parts::<F>(-v.abs());
-    let k = if v < 0.0 { F::fma(k, t, k) * a * b } else { k };
-    k / (1.0 + (t + 1.0) * a * b)
+    let (t, n) = exp_parts::<F>(-v.abs());
+    let k = if v < 0.0 { scale(F::fma(k, t, k), n) } else { k };
+    k / (scale(t + 1.0, n) + 1.0)
 }
 
 /// `dy s (1 + u (1 - s))` with `s = sigmoid(v)`, |v| <= 150: the derivative of `x sigmoid(v)` if u is x times that
 /// of v. `1 - s` is `sigmoid(-v)` and computed as such.
 #[inline(always)]
 fn times_sigmoid_grad<F: Fma>(u: f32, v: f32, dy: f32) -> f32 {
-    let [t, a, b] = exp_parts::<F>(-v.abs());
-    let e = (t + 1.0) * a * b;
-    let r = 1.0 / (1.0 + e);
+    let (t, n) = exp_parts::<F>(-v.abs());
+    let e = scale(t + 1.0, n);
+    let r = 1.0 / (e + 1.0);
     let rest = if v < 0.0 { r } else { e * r };
     let k = F::fma(u, rest, 1.0);
-    let k = if v < 0.0 { F::fma(k, t, k) * a * b } else { k };
+    let k = if v < 0.0 { scale(F::fma(k, t, k), n) } else { k };
     k * r * dy
 }
 
@@ -408,6 +410,7 @@ pub(crate) fn relu_grad(x: f32, dy: f32) -> f32 {
 }
 
 /// A function of one number, as stored.
+#[inline(always)]
 pub(crate) fn unary<F: Fma>(f: UnaryFn, x: f32) -> f32 {
     canon(match f {
         UnaryFn::Neg => -x,

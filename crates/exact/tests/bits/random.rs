@@ -12,7 +12,7 @@ use crate::common::{cases, config, programs};
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/bits.txt");
 
 fn decisions() -> impl Strategy<Value = Vec<u32>> {
-    prop::collection::vec(any::<u32>(), 10..260)
+    prop::collection::vec(any::<u32>(), 10..320)
 }
 
 fn unwatched(played: &[Run]) -> Vec<Run> {
@@ -20,7 +20,7 @@ fn unwatched(played: &[Run]) -> Vec<Run> {
 }
 
 proptest! {
-    #![proptest_config(config(160, REGRESSIONS))]
+    #![proptest_config(config(700, REGRESSIONS))]
 
     /// Outputs, states after each of three runs, every operation's results, and errors.
     #[test]

@@ -121,11 +121,6 @@ impl Maker {
 
     /// Up to `most` axes, within a bound on the elements.
     fn dims(&mut self, least: usize, most: usize) -> Vec<usize> {
-        let bound = match self.size {
-            Size::Tiny => 12,
-            Size::Small => 1_500,
-            Size::Large => 20_000,
-        };
         let rank = least + self.s.below(most - least + 1);
         let mut dims: Vec<usize> = (0..rank)
             .map(|_| {
@@ -136,10 +131,31 @@ impl Maker {
                 }
             })
             .collect();
-        while dims.iter().map(|d| (*d).max(1)).product::<usize>() > bound {
+        self.bounded(&mut dims);
+        dims
+    }
+
+    /// Axes at random are shortened until there are not too many elements.
+    fn bounded(&mut self, dims: &mut [usize]) {
+        let bound = match self.size {
+            Size::Tiny => 12,
+            Size::Small => 1_500,
+            Size::Large => 20_000,
+        };
+        while dims.iter().map(|d| (*d).max(1)).product::<usize>() > bound && dims.iter().any(|d| *d > 1) {
             let i = self.s.below(dims.len());
             dims[i] = dims[i].min(1);
         }
+    }
+
+    /// As `dims`, the last axis being `n`.
+    fn ending(&mut self, most: usize, n: usize) -> Vec<usize> {
+        let mut dims = self.dims(1, most);
+        dims.pop();
+        if dims.iter().product::<usize>() * n > 20_000 {
+            dims.fill(2);
+        }
+        dims.push(n);
         dims
     }
 
@@ -393,8 +409,8 @@ impl Maker {
                 Op::RaggedMatmul { ta, tb }
             }
             "argmax" => {
-                let mut dims = self.dims(1, 4);
-                *dims.last_mut().unwrap() = self.long().max(1);
+                let n = self.long().max(1);
+                let dims = self.ending(4, n);
                 self.f(&dims);
                 Op::ArgMax
             }
@@ -411,9 +427,8 @@ impl Maker {
             }
             "rms_norm" | "rms_norm_grad" | "rms_norm_weight_grad" | "softmax" => self.row_op(kind),
             "token_logprob" | "token_logprob_grad" => {
-                let mut dims = self.dims(1, 3);
                 let n = self.long().max(1);
-                *dims.last_mut().unwrap() = n;
+                let dims = self.ending(3, n);
                 let ids = &dims[..dims.len() - 1];
                 self.f(&dims);
                 self.u(ids, 0, n - 1);
@@ -480,9 +495,8 @@ impl Maker {
     }
 
     fn row_op(&mut self, kind: &str) -> Op {
-        let mut dims = self.dims(1, 4);
         let n = if kind == "softmax" { self.long().max(1) } else { self.long() };
-        *dims.last_mut().unwrap() = n;
+        let dims = self.ending(4, n);
         let rows = dims[..dims.len() - 1].to_vec();
         self.f(&dims);
         match kind {

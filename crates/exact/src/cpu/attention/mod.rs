@@ -97,17 +97,19 @@ impl Attention {
         let inputs = Inputs { q, k, v, start };
         let (o, m, r) = (Out(o), Out(m), Out(r));
         if self.queries == 1 {
-            // The heads of a group see the same keys: they make one tile.
-            let group = self.group();
-            cx.pool.run(self.batch * self.kv_heads, &|task, worker| {
-                let (b, kv) = (task / self.kv_heads, task % self.kv_heads);
+            // The heads of a group see the same keys: they make one tile, if that leaves a task for each thread.
+            let together = self.batch * self.kv_heads >= cx.pool.threads();
+            let group = if together { self.group() } else { 1 };
+            let tiles = self.heads / group;
+            cx.pool.run(self.batch * tiles, &|task, worker| {
+                let (b, h) = (task / tiles, task % tiles * group);
                 // SAFETY: each task writes its own heads; the rest is the caller's promise.
                 unsafe {
                     let one = self.rows(inputs.start, b, 0, 1);
                     let rows = Rows { count: group, first: one.first, step: 0 };
-                    let head = b * self.heads + kv * group;
+                    let head = b * self.heads + h;
                     let at = head * self.dim;
-                    let tile = Queries { rows, at, stride: self.dim, kv, b };
+                    let tile = Queries { rows, at, stride: self.dim, kv: h / self.group(), b };
                     self.tile_forward(cx, worker, &inputs, tile, o.at(at), m.at(head), r.at(head));
                 }
             });

@@ -23,9 +23,9 @@ impl Rows {
         self.first + i * self.step
     }
 
-    /// The keys that the last row sees, the most of all.
+    /// The keys that the last row sees, the most of all; 0 if there is no row.
     pub(super) fn most(self) -> usize {
-        self.keys(self.count - 1)
+        self.count.checked_sub(1).map_or(0, |last| self.keys(last))
     }
 }
 
@@ -35,46 +35,65 @@ fn order(bits: i32) -> i32 {
     bits ^ ((bits >> 31) & i32::MAX)
 }
 
-/// The greatest of n canonical floats; n is a multiple of STEP.
+/// The greatest of n canonical floats.
 #[inline(always)]
 unsafe fn greatest(n: usize, x: *const f32) -> f32 {
-    let mut best = [i32::MIN; STEP];
-    for j in (0..n).step_by(STEP) {
-        for (l, best) in best.iter_mut().enumerate() {
-            // SAFETY: below n.
-            *best = (*best).max(order(unsafe { *x.add(j + l) }.to_bits() as i32));
-        }
+    let mut best = i32::MIN;
+    for j in 0..n {
+        // SAFETY: below n.
+        best = best.max(order(unsafe { *x.add(j) }.to_bits() as i32));
     }
-    let mut all = best[0];
-    for &b in &best {
-        all = all.max(b);
-    }
-    f32::from_bits(order(all) as u32)
+    f32::from_bits(order(best) as u32)
 }
 
-/// The sum in 64 lanes of n floats; n is a multiple of STEP.
+/// The sum over n elements in 64 lanes: `step(lane, j)` is the lane with element j.
 #[inline(always)]
-unsafe fn sum(n: usize, x: *const f32) -> f32 {
+fn sum(n: usize, step: impl Fn(f32, usize) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let whole = n / LANES * LANES;
     for j in (0..whole).step_by(LANES) {
         for (l, lane) in lanes.iter_mut().enumerate() {
-            // SAFETY: below n.
-            *lane += unsafe { *x.add(j + l) };
+            *lane = step(*lane, j + l);
         }
     }
-    for (j, lane) in (whole..n).zip(lanes.iter_mut()) {
-        // SAFETY: below n.
-        *lane += unsafe { *x.add(j) };
+    // The rest by vectors, then one by one.
+    let mut j = whole;
+    for lanes in lanes.chunks_exact_mut(STEP) {
+        if j + STEP <= n {
+            for (l, lane) in lanes.iter_mut().enumerate() {
+                *lane = step(*lane, j + l);
+            }
+            j += STEP;
+        }
     }
-    let mut half = LANES / 2;
-    while half > 0 {
+    for (lane, j) in lanes[j - whole..].iter_mut().zip(j..n) {
+        *lane = step(*lane, j);
+    }
+    for half in [32, 16, 8, 4, 2, 1] {
         for l in 0..half {
             lanes[l] += lanes[l + half];
         }
-        half /= 2;
     }
     lanes[0]
+}
+
+/// `y[j] = f(x[j], j)`, by vectors that are read before they are written, so that x and y may be one.
+#[inline(always)]
+unsafe fn map(n: usize, x: *const f32, y: *mut f32, f: impl Fn(f32, usize) -> f32) {
+    let whole = n / STEP * STEP;
+    // SAFETY: the caller's rows have n elements.
+    unsafe {
+        for j in (0..whole).step_by(STEP) {
+            let mut vector: [f32; STEP] = *x.add(j).cast();
+            for (l, x) in vector.iter_mut().enumerate() {
+                *x = f(*x, j + l);
+            }
+            *y.add(j).cast() = vector;
+        }
+        for j in whole..n {
+            *y.add(j) = f(*x.add(j), j);
+        }
+    }
 }
 
 kernel! {
@@ -84,21 +103,33 @@ kernel! {
     /// the sum takes notice: exp makes it +0, or NaN where the row's own are NaN too.
     /// Safety: rows of `s` are `ld` floats apart and hold their keys, rounded up to STEP; `m` and `r` are `stat` apart.
     pub(super) unsafe fn softmax_rows<F>(rows: Rows, s: *mut f32, ld: usize, m: *mut f32, r: *mut f32, stat: usize) {
+        // Three passes over the tile rather than one over each row: a row's steps wait for each other, rows do not.
         for i in 0..rows.count {
             let n = rows.keys(i);
-            let padded = n.next_multiple_of(STEP);
             // SAFETY: the caller's promise.
             unsafe {
                 let row = s.add(i * ld);
-                for j in n..padded {
+                for j in n..n.next_multiple_of(STEP) {
                     *row.add(j) = f32::NEG_INFINITY;
                 }
-                let max = greatest(padded, row);
-                for j in 0..padded {
+                *m.add(i * stat) = greatest(n.next_multiple_of(STEP), row);
+            }
+        }
+        for i in 0..rows.count {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let (row, max) = (s.add(i * ld), *m.add(i * stat));
+                for j in 0..rows.keys(i).next_multiple_of(STEP) {
                     *row.add(j) = exp::<F>(*row.add(j) - max);
                 }
-                *m.add(i * stat) = max;
-                *r.add(i * stat) = canon(1.0 / sum(padded, row));
+            }
+        }
+        for i in 0..rows.count {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let row = s.add(i * ld);
+                let z = sum(rows.keys(i).next_multiple_of(STEP), |lane, j| lane + *row.add(j));
+                *r.add(i * stat) = canon(1.0 / z);
             }
         }
     }
@@ -132,10 +163,8 @@ kernel! {
         rows: usize, dim: usize, x: *const f32, ldx: usize, by: f32, y: *mut f32, ldy: usize,
     ) {
         for i in 0..rows {
-            for d in 0..dim {
-                // SAFETY: the caller's promise.
-                unsafe { *y.add(i * ldy + d) = canon(*x.add(i * ldx + d) * by) }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { map(dim, x.add(i * ldx), y.add(i * ldy), |x, _| canon(x * by)) }
         }
     }
 }
@@ -147,9 +176,10 @@ kernel! {
         rows: usize, dim: usize, x: *const f32, ldx: usize, by: *const f32, stat: usize, y: *mut f32, ldy: usize,
     ) {
         for i in 0..rows {
-            for d in 0..dim {
-                // SAFETY: the caller's promise.
-                unsafe { *y.add(i * ldy + d) = canon(*x.add(i * ldx + d) * *by.add(i * stat)) }
+            // SAFETY: the caller's promise.
+            unsafe {
+                let by = *by.add(i * stat);
+                map(dim, x.add(i * ldx), y.add(i * ldy), |x, _| canon(x * by));
             }
         }
     }
@@ -165,17 +195,7 @@ kernel! {
             // SAFETY: the caller's promise.
             unsafe {
                 let (x, y) = (x.add(i * ldx), y.add(i * ldy));
-                let mut lanes = [0.0_f32; LANES];
-                let whole = dim / LANES * LANES;
-                for j in (0..whole).step_by(LANES) {
-                    for (l, lane) in lanes.iter_mut().enumerate() {
-                        *lane = F::fma(*x.add(j + l), *y.add(j + l), *lane);
-                    }
-                }
-                for (j, lane) in (whole..dim).zip(lanes.iter_mut()) {
-                    *lane = F::fma(*x.add(j), *y.add(j), *lane);
-                }
-                *out.add(i) = sum(LANES, lanes.as_ptr());
+                *out.add(i) = sum(dim, |lane, d| F::fma(*x.add(d), *y.add(d), lane));
             }
         }
     }
@@ -186,12 +206,10 @@ kernel! {
     /// Safety: the rows are there.
     pub(super) unsafe fn add_rows<F>(rows: usize, dim: usize, x: *const f32, ldx: usize, y: *mut f32, ldy: usize) {
         for i in 0..rows {
-            for d in 0..dim {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    let y = y.add(i * ldy + d);
-                    *y = canon(*y + *x.add(i * ldx + d));
-                }
+            // SAFETY: the caller's promise.
+            unsafe {
+                let (x, y) = (x.add(i * ldx), y.add(i * ldy));
+                map(dim, y, y, |y, d| canon(y + *x.add(d)));
             }
         }
     }

@@ -35,6 +35,7 @@ struct Naive {
 
 fn naive(x: &Attention, q: &[f32], k: &[f32], v: &[f32], start: &[u32], go: &[f32]) -> Naive {
     let Attention { batch, queries, keys, heads, kv_heads, dim, scale, causal } = *x;
+    assert_eq!(start.len(), batch);
     let mut out = Naive {
         o: vec![0.0; q.len()],
         m: vec![0.0; batch * heads * queries],
@@ -43,13 +44,13 @@ fn naive(x: &Attention, q: &[f32], k: &[f32], v: &[f32], start: &[u32], go: &[f3
         dk: vec![0.0; batch * keys * heads * dim],
         dv: vec![0.0; batch * keys * heads * dim],
     };
-    for b in 0..batch {
+    for (b, &start) in start.iter().enumerate() {
         for h in 0..heads {
             let at_q = |i: usize, d: usize| ((b * queries + i) * heads + h) * dim + d;
             let at_k = |j: usize, d: usize| ((b * keys + j) * kv_heads + h / (heads / kv_heads)) * dim + d;
             let at_dk = |j: usize, d: usize| ((b * keys + j) * heads + h) * dim + d;
             let stat = |i: usize| (b * heads + h) * queries + i;
-            let n = |i: usize| start[b] as usize + if causal { i + 1 } else { 0 };
+            let n = |i: usize| start as usize + if causal { i + 1 } else { 0 };
             let qs = |i: usize, d: usize| canon(q[at_q(i, d)] * scale);
             let (mut e, mut ds) = (vec![0.0; queries * keys], vec![0.0; queries * keys]);
             let mut g = vec![0.0; queries * dim];
@@ -127,7 +128,7 @@ fn check(x: Attention, start: &[u32], specials: bool) {
     }
     let want = naive(&x, &q, &k, &v, start, &go);
     for level in Level::available() {
-        for threads in [1, 2] {
+        for threads in [1, 2, 3] {
             let pool = Pool::new(threads);
             let what = format!("{level} {threads} {x:?}");
             let fresh = |n: usize| vec![55.0_f32; n];

@@ -70,6 +70,8 @@ mod x86 {
                     if rows == 16 && columns == 16 {
                         for (r, row) in square.iter_mut().enumerate() {
                             *row = Lanes::load(from.add(r * line));
+                            // The next square: rows are too far apart for the hardware to guess. It may not exist.
+                            __m512::prefetch(from.wrapping_add((r + 16) * line));
                         }
                         for (r, row) in transposed(square).into_iter().enumerate() {
                             row.store(to.add(r * ld));

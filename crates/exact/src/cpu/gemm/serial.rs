@@ -132,7 +132,13 @@ impl Product {
         let (vectors, kernel) = kernels.thin[m - 1];
         let wide = vectors * kernels.width;
         let chunk = (THIN / m / wide).max(1) * wide;
-        let rows = if m <= 2 { 16 } else { 32 };
+        // Rows of B that are read together. If B comes from afar, in few enough streams to be fetched ahead; if it is near,
+        // more of them, so that C is taken up less often.
+        let rows = match n * k {
+            0..0x4_0000 => BLOCK,
+            0x4_0000..0x10_0000 => 128,
+            _ => 16,
+        };
         // SAFETY: all offsets stay in the matrices; the scratch holds `chunk` columns of C and one block of A.
         unsafe {
             let a_pack = scratch.add(THIN);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Level;
 use crate::cpu::map::tests::{bits, values};
-use crate::spec::math::{self, Soft};
+use crate::spec::math::{self, Fma, Soft};
 
 /// The definition: lanes in rising index, then the tree.
 fn naive(n: usize, step: impl Fn(f32, usize) -> f32) -> f32 {
@@ -30,14 +30,11 @@ fn sum_dot_and_max_equal_the_definition() {
             }
         };
         let (x, y) = (make(seed), make(seed + 1));
-        let each = |f: &dyn Fn(&dyn Fn(usize) -> usize) -> f32| {
-            (0..outer * inner)
-                .map(|r| f(&|k| (r / inner * n + k) * inner + r % inner).to_bits())
-                .collect::<Vec<u32>>()
-        };
-        let sums = each(&|at| naive(n, |acc, k| acc + x[at(k)]));
-        let dots = each(&|at| naive(n, |acc, k| Soft::fma(x[at(k)], y[at(k)], acc)));
-        let greatest = each(&|at| canon((0..n).map(|k| x[at(k)]).reduce(math::max).unwrap_or(f32::NAN)));
+        let at = |r: usize, k: usize| (r / inner * n + k) * inner + r % inner;
+        let each = |f: &dyn Fn(usize) -> f32| (0..outer * inner).map(|r| f(r).to_bits()).collect::<Vec<_>>();
+        let sums = each(&|r| naive(n, |acc, k| acc + x[at(r, k)]));
+        let dots = each(&|r| naive(n, |acc, k| Soft::fma(x[at(r, k)], y[at(r, k)], acc)));
+        let greatest = each(&|r| canon((0..n).map(|k| x[at(r, k)]).fold(f32::NEG_INFINITY, math::max)));
         for level in Level::available() {
             // In two pieces along both axes, to try the ranges.
             let (o, c) = (outer / 2, inner / 3);

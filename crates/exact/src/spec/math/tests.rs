@@ -195,3 +195,23 @@ fn rsqrt_is_correctly_rounded() {
     }
     (1..0x0080_0000).step_by(997).for_each(|bits| check(f32::from_bits(bits)));
 }
+
+/// A second implementation is written from the document: its constants are these.
+#[test]
+fn the_document_has_the_constants() {
+    let document = include_str!("../../../../../docs/spec.md");
+    let check = |name: &str, constants: &[f32]| {
+        let bits: Vec<String> = constants.iter().map(|c| format!("{:08x}", c.to_bits())).collect();
+        let line = format!("{name:<7} {}\n", bits.join(" "));
+        assert!(document.contains(&line), "docs/spec.md lacks the line: {line}");
+    };
+    check("EXP", &EXP);
+    check("LN2", &LN2);
+    check("LOG", &LOG);
+    check("LOG_LN2", &LOG_LN2);
+    check("TANH", &TANH);
+    check("SIN", &SIN);
+    check("COS", &COS);
+    check("HALF_PI", &HALF_PI);
+    check("GELU", &GELU);
+}

@@ -1,0 +1,74 @@
+//! The functions of `spec::math` where nothing special happens: the same bits with fewer instructions.
+//!
+//! Most chunks of most tensors hold no NaN, nothing infinite, no zero to take the logarithm of, and no number whose
+//! exponential comes near underflow. So each function here leaves out the selects for these cases, and tells besides
+//! its value whether that is right: then it has the bits of the function in `spec::math`, and is not NaN. Where it is
+//! not right, the caller takes the long way.
+
+use crate::spec::math::{self, Fma, exp_parts, pow2};
+
+/// Below this, e^x and its inverse are normal numbers.
+const MODERATE: f32 = 87.0;
+
+/// The exponential, of moderate numbers: one power of two is enough.
+#[inline(always)]
+pub(crate) fn exp<F: Fma>(x: f32) -> (f32, bool) {
+    let (t, n) = exp_parts::<F>(x);
+    ((t + 1.0) * pow2(n), x.abs() < MODERATE)
+}
+
+/// The logarithm, of positive normal numbers.
+#[inline(always)]
+pub(crate) fn log<F: Fma>(x: f32) -> (f32, bool) {
+    let least = f32::MIN_POSITIVE.to_bits();
+    let normal = x.to_bits().wrapping_sub(least) < f32::INFINITY.to_bits() - least;
+    (math::log_normal::<F>(x, 0.0), normal)
+}
+
+/// The hyperbolic tangent, of all but NaN.
+#[inline(always)]
+pub(crate) fn tanh<F: Fma>(x: f32) -> (f32, bool) {
+    (math::tanh::<F>(x), !x.is_nan())
+}
+
+/// The inverse root, above zero and below inf.
+#[inline(always)]
+pub(crate) fn rsqrt<F: Fma>(x: f32) -> (f32, bool) {
+    let y = math::rsqrt_finite::<F>(x);
+    (y, !y.is_nan())
+}
+
+/// `k sigmoid(v)`, of moderate v.
+#[inline(always)]
+fn times_sigmoid<F: Fma>(k: f32, v: f32) -> (f32, bool) {
+    let (t, n) = exp_parts::<F>(-v.abs());
+    let a = pow2(n);
+    let k = if v < 0.0 { F::fma(k, t, k) * a } else { k };
+    // The product under the fraction is exact: rounded once, as in the long form.
+    (k / F::fma(t + 1.0, a, 1.0), v.abs() < MODERATE)
+}
+
+/// The logistic function, of moderate numbers.
+#[inline(always)]
+pub(crate) fn sigmoid<F: Fma>(x: f32) -> (f32, bool) {
+    times_sigmoid::<F>(1.0, x)
+}
+
+/// The sigmoid linear unit, of moderate numbers.
+#[inline(always)]
+pub(crate) fn silu<F: Fma>(x: f32) -> (f32, bool) {
+    times_sigmoid::<F>(x, x)
+}
+
+/// The derivative of [`silu`] at a moderate x, times dy, which may be anything: this one may be NaN.
+#[inline(always)]
+pub(crate) fn silu_grad<F: Fma>(x: f32, dy: f32) -> (f32, bool) {
+    let (t, n) = exp_parts::<F>(-x.abs());
+    let a = pow2(n);
+    let e = (t + 1.0) * a;
+    let r = 1.0 / (e + 1.0);
+    let rest = if x < 0.0 { r } else { e * r };
+    let k = F::fma(x, rest, 1.0);
+    let k = if x < 0.0 { F::fma(k, t, k) * a } else { k };
+    (k * r * dy, x.abs() < MODERATE)
+}
