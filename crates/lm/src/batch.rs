@@ -26,13 +26,7 @@ impl Batch {
     fn empty(rows: usize, tokens: usize) -> Batch {
         let n = rows * tokens;
         let zeros = || vec![0.0; n];
-        Batch {
-            ids: vec![0; n],
-            targets: vec![0; n],
-            weights: zeros(),
-            advantages: zeros(),
-            logps: zeros(),
-        }
+        Batch { ids: vec![0; n], targets: vec![0; n], weights: zeros(), advantages: zeros(), logps: zeros() }
     }
 
     /// Lays a prompt and its answer into a row; gives the place whose target is the answer's first token.
@@ -52,11 +46,7 @@ impl Batch {
     }
 
     /// Every token of every answer counts alike.
-    pub fn imitate(
-        examples: &[(Vec<u32>, Vec<u32>)],
-        rows: usize,
-        tokens: usize,
-    ) -> Result<Batch, Error> {
+    pub fn imitate(examples: &[(Vec<u32>, Vec<u32>)], rows: usize, tokens: usize) -> Result<Batch, Error> {
         fits(examples.len(), rows)?;
         let mut batch = Batch::empty(rows, tokens);
         let count: usize = examples.iter().map(|(_, answer)| answer.len()).sum();
@@ -68,11 +58,7 @@ impl Batch {
     }
 
     /// Every token of every answer counts alike, for as much as its answer's advantage.
-    pub fn improve(
-        rollouts: &[(&Rollout, f32)],
-        rows: usize,
-        tokens: usize,
-    ) -> Result<Batch, Error> {
+    pub fn improve(rollouts: &[(&Rollout, f32)], rows: usize, tokens: usize) -> Result<Batch, Error> {
         fits(rollouts.len(), rows)?;
         let mut batch = Batch::empty(rows, tokens);
         let count: usize = rollouts.iter().map(|(r, _)| r.answer.len()).sum();

@@ -38,6 +38,33 @@ impl Model {
         Ok(self.session.write(name, numbers)?)
     }
 
+    /// The hash of all weights: names, shapes and every bit.
+    pub fn root(&self) -> Result<[u8; 32], Error> {
+        let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
+        for parameter in self.config.parameters() {
+            let mut length = |n: usize| {
+                hasher.update(&(n as u64).to_le_bytes());
+            };
+            length(parameter.name.len());
+            length(parameter.dims.len());
+            parameter.dims.iter().for_each(|d| length(*d));
+            hasher.update(parameter.name.as_bytes());
+            for number in self.weight(&parameter.name)? {
+                hasher.update(&number.to_bits().to_le_bytes());
+            }
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+
+    /// The same model on another device.
+    pub fn copy_to(&self, device: &Device, limits: Limits) -> Result<Model, Error> {
+        let mut copy = Model::new(self.config.clone(), 0, device, limits)?;
+        for parameter in self.config.parameters() {
+            copy.set_weight(&parameter.name, &self.weight(&parameter.name)?)?;
+        }
+        Ok(copy)
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }

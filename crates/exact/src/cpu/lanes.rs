@@ -2,7 +2,7 @@
 
 /// Defines a kernel from scalar code that the compiler turns into vector code, once per [`Level`](crate::Level).
 ///
-/// ```ignore
+/// ```text
 /// kernel! {
 ///     /// What it does. Safety: what the pointers must be good for.
 ///     pub(crate) unsafe fn name<F>(n: usize, x: *const f32, out: *mut f32) { .. F::fma(a, b, c) .. }

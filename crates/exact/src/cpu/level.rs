@@ -27,7 +27,7 @@ impl Level {
     }
 
     /// The levels that this machine can run, slowest first; [`Level::Portable`] is always the first.
-    pub fn available() -> impl Iterator<Item = Self> {
+    pub fn available() -> impl DoubleEndedIterator<Item = Self> {
         Self::ALL.into_iter().filter(|level| level.is_available())
     }
 

@@ -68,11 +68,14 @@ impl Product {
         let tiles_per_band = (ROWS / kernels.rows).max(1);
         let bands = tiles.div_ceil(tiles_per_band);
 
+        // Lines this far apart fall on few sets of the first-level cache: a tile's rows of A or B on one, or its many columns of
+        // A on two.
         let hostile = |stride: usize| stride.is_multiple_of(1024);
+        let hostile_a = if a.cs == 1 { hostile(a.rs) } else { a.cs.is_multiple_of(512) };
         let wide = level == Level::Avx512;
         let pack_b =
             b.cs != 1 || if wide { m >= 256 && (n * k > 768 * 1024 || hostile(b.rs)) } else { m >= 48 };
-        let pack_a = n >= 128 && hostile(if a.cs == 1 { a.rs } else { a.cs });
+        let pack_a = n >= 128 && hostile_a;
         let b_pack = scratch;
 
         for j0 in (0..n).step_by(COLUMNS) {
