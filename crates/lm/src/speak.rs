@@ -240,7 +240,8 @@ impl Checker {
         let (mut temperature, mut top_k, mut top_p) = (vec![0.0; n], vec![0; n], vec![1.0; n]);
         let well_formed = |r: &Rollout| {
             let length = r.prompt.len() + r.answer.len();
-            let sizes = !r.prompt.is_empty() && !r.answer.is_empty() && length <= self.tokens;
+            // The last token is predicted, not read.
+            let sizes = !r.prompt.is_empty() && !r.answer.is_empty() && length <= self.tokens + 1;
             sizes && r.logps.len() == r.answer.len()
         };
         for (row, r) in rollouts.iter().enumerate().filter(|(_, r)| well_formed(r)) {
