@@ -1,5 +1,7 @@
 //! A model learns, the same way everywhere, and a control does not.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use exact::{Device, Level, Limits};
 use lm::{Alphabet, Batch, Config, Learner, Model, Objective, Optimiser, Sampling, Speaker, advantages};
 

@@ -1,5 +1,7 @@
 //! An honest rollout holds wherever it is checked; a dishonest one holds nowhere.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use exact::{Device, Level, Limits};
 use lm::{Checker, Config, Finding, Model, Rollout, Sampling, Speaker};
 
@@ -34,7 +36,7 @@ fn model(config: Config, device: &Device) -> Model {
 }
 
 fn prompts() -> Vec<(Vec<u32>, u64)> {
-    (0..5).map(|i| ((0..1 + 2 * i).map(|t| 2 + (t * 5 + i) % 35).collect(), 100 + u64::from(i))).collect()
+    (0..5).map(|i| ((0..=2 * i).map(|t| 2 + (t * 5 + i) % 35).collect(), 100 + u64::from(i))).collect()
 }
 
 fn answers(model: &Model, rows: usize, sampling: Sampling) -> Vec<Rollout> {
