@@ -79,10 +79,10 @@ impl Config {
         if self.layers > 1024 {
             return wrong("layers", "must be at most 1024");
         }
-        if self.heads % self.kv_heads != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) {
             return wrong("kv_heads", "must divide heads");
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return wrong("head_dim", "must be even, as its numbers are turned in pairs");
         }
         if !(self.rope_theta.is_finite() && self.rope_theta > 1.0) {

@@ -46,8 +46,7 @@ impl Optimiser {
         let lr = b.input::<f32>("lr", &[])?;
         let (gscale, norm) = b.clip_scale(gradients, self.clip)?;
         b.output("norm", norm)?;
-        let (c1, c2) =
-            (self.correction(b, "beta1^t", self.beta1)?, self.correction(b, "beta2^t", self.beta2)?);
+        let (c1, c2) = (correction(b, "beta1^t", self.beta1)?, correction(b, "beta2^t", self.beta2)?);
         let muon_lr = if self.muon { Some(b.input::<f32>("muon_lr", &[])?) } else { None };
         for ((parameter, value), g) in parameters.iter().zip(gradients) {
             let name = &parameter.name;
@@ -74,16 +73,16 @@ impl Optimiser {
         }
         Ok(())
     }
+}
 
-    /// `1 / (1 - beta^t)`. A state keeps `1 - beta^t`, which is 0 before the first step: `1 - beta r` follows `r` without a power function.
-    fn correction(&self, b: &mut Builder, name: &str, beta: f32) -> Result<Var<f32>, Error> {
-        let rest = b.state::<f32>(&format!("1 - {name}"), &[])?;
-        // 1 - beta^(t+1) = beta (1 - beta^t) + (1 - beta)
-        let (beta, fresh) = (b.scalar(beta)?, b.scalar(1.0 - beta)?);
-        let next = b.fma(beta, rest, fresh)?;
-        b.assign(rest, next)?;
-        Ok(b.unary(UnaryFn::Recip, next)?)
-    }
+/// `1 / (1 - beta^t)`. A state keeps `1 - beta^t`, which is 0 before the first step: `1 - beta r` follows `r` without a power function.
+fn correction(b: &mut Builder, name: &str, beta: f32) -> Result<Var<f32>, Error> {
+    let rest = b.state::<f32>(&format!("1 - {name}"), &[])?;
+    // 1 - beta^(t+1) = beta (1 - beta^t) + (1 - beta)
+    let (beta, fresh) = (b.scalar(beta)?, b.scalar(1.0 - beta)?);
+    let next = b.fma(beta, rest, fresh)?;
+    b.assign(rest, next)?;
+    Ok(b.unary(UnaryFn::Recip, next)?)
 }
 
 /// Muon: the new momentum, and the direction to move in.

@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Done<()> {
     same_bits_twice(options, &model, &words, &alphabet, limits)?;
     teach(options, &model, &words, &alphabet, limits)?;
     let rollouts = ask(&model, &words, &alphabet, limits)?;
-    check(&model, rollouts, limits)
+    check(&model, &rollouts, limits)
 }
 
 /// The first step of learning, done again from the same seed by other instructions and another number of threads.
@@ -171,12 +171,12 @@ fn ask(model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Don
 }
 
 /// Whether the answers are the model's own is for anyone to check, in one pass and on other hardware; then the lies.
-fn check(model: &Model, rollouts: Vec<Rollout>, limits: Limits) -> Done<()> {
+fn check(model: &Model, rollouts: &[Rollout], limits: Limits) -> Done<()> {
     let other = other_device();
     println!("\nAnyone can check that it said so. Here: {other:?}, one forward pass for all answers.");
     let mut copy = model.copy_to(&other, limits)?;
     let mut checker = Checker::new(&copy, rollouts.len(), TOKENS, limits)?;
-    let findings = checker.check(&rollouts)?;
+    let findings = checker.check(rollouts)?;
     let holds = findings.iter().filter(|f| **f == Finding::Holds).count();
     println!(
         "  as it was     {holds} of {} hold, every token and every bit of its probability",
@@ -188,7 +188,7 @@ fn check(model: &Model, rollouts: Vec<Rollout>, limits: Limits) -> Done<()> {
 
     let mut lies: Vec<(&str, Vec<Rollout>)> = Vec::new();
     let mut lie = |what, tell: fn(&mut Rollout)| {
-        let mut told = rollouts.clone();
+        let mut told = rollouts.to_vec();
         tell(&mut told[0]);
         lies.push((what, told));
     };
@@ -203,7 +203,7 @@ fn check(model: &Model, rollouts: Vec<Rollout>, limits: Limits) -> Done<()> {
     let at = weight.len() / 2;
     weight[at] = f32::from_bits(weight[at].to_bits() ^ (1 << 12));
     copy.set_weight(name, &weight)?;
-    tell_finding("one bit of one weight", &checker.check(&rollouts)?[0])
+    tell_finding("one bit of one weight", &checker.check(rollouts)?[0])
 }
 
 fn tell_finding(what: &str, finding: &Finding) -> Done<()> {
@@ -231,7 +231,7 @@ fn backwards(word: &str) -> String {
 }
 
 fn short(hash: &[u8; 32]) -> String {
-    hash[..8].iter().map(|b| format!("{b:02x}")).collect()
+    format!("{:016x}", hash[..8].iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 /// Made-up words of 3 to 8 letters, each a function of the seed and its number.

@@ -48,3 +48,8 @@ macro_rules! kernel {
     };
 }
 pub(crate) use kernel;
+
+/// Something on the stack that vector loads and stores meet at line boundaries: across them each would cost two.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Aligned<T>(pub(crate) T);

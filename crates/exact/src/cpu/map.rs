@@ -5,7 +5,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::lanes::kernel;
+use super::lanes::{Aligned, kernel};
 use super::narrow;
 use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
 use crate::spec::math::{self, SIN_SMALL, canon};
@@ -132,7 +132,8 @@ pub(super) unsafe fn each_by<const N: usize, const M: usize>(
     short: impl Fn([f32; N]) -> ([u32; M], bool),
     long: impl Fn([f32; N]) -> [u32; M],
 ) {
-    let mut copies = [[const { MaybeUninit::<f32>::uninit() }; CHUNK]; N];
+    let mut copies = Aligned([[const { MaybeUninit::<f32>::uninit() }; CHUNK]; N]);
+    let copies = &mut copies.0;
     for (copy, input) in copies.iter_mut().zip(inputs) {
         if let Operand::Scalar(x) = input {
             copy[..n.min(CHUNK)].fill(MaybeUninit::new(x));
@@ -211,7 +212,8 @@ unsafe fn each1_patched(
     small: impl Fn(f32) -> f32,
     huge: impl Fn(f32) -> f32,
 ) {
-    let mut copy = [0f32; CHUNK];
+    let mut copy = Aligned([0f32; CHUNK]);
+    let copy = &mut copy.0;
     for start in (0..n).step_by(CHUNK) {
         let len = CHUNK.min(n - start);
         // SAFETY: start + len <= n elements are readable and writable, says the caller; the copy holds CHUNK.

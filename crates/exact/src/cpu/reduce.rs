@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::lanes::kernel;
+use super::lanes::{Aligned, kernel};
 use crate::spec::math::canon;
 
 /// Accumulators of a sum: element k belongs to lane k modulo this.
@@ -188,7 +188,8 @@ pub(crate) unsafe fn fold_columns(
     out: *mut f32,
     step: impl Fn(f32, usize, usize) -> f32,
 ) {
-    let mut lanes = [[0.0; COLUMNS]; LANES];
+    let mut lanes = Aligned([[0.0; COLUMNS]; LANES]);
+    let lanes = &mut lanes.0;
     for k in 0..n {
         let row = &mut lanes[k % LANES];
         if width == COLUMNS {
@@ -220,6 +221,7 @@ pub(crate) unsafe fn fold_columns(
 
 /// W independent maxima of canonical numbers, by their bits as signed integers: of those with the sign bit clear, the
 /// greatest integer is the greatest number, and NaN comes above inf; if all have it set, the smallest integer is.
+#[repr(C, align(64))]
 struct Greatest<const W: usize> {
     max: [i32; W],
     min: [i32; W],

@@ -4,9 +4,10 @@
 //! comment. Serial over a range of rows (or columns, or elements); pointers are to the whole tensors. No temporary is
 //! larger than a block of a row. An output may be an input of the same shape, but must not overlap one otherwise.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::lanes::kernel;
+use super::lanes::{Aligned, kernel};
 use super::map::Operand::Slice;
 use super::map::{each, each_by};
 use super::narrow;
@@ -88,26 +89,32 @@ kernel! {
 pub(crate) unsafe fn exp_sum<F: Fma>(n: usize, x: *const f32, m: f32, keep: impl Fn(usize, &[f32])) -> f32 {
     const CHUNK: usize = 4 * LANES;
     let mut lanes = [0.0; LANES];
-    let (mut shifted, mut e) = ([0.0; CHUNK], [0.0; CHUNK]);
+    let mut buffers = Aligned([[const { MaybeUninit::<f32>::uninit() }; CHUNK]; 2]);
+    let [own, e] = buffers.0.each_mut().map(|buffer| buffer.as_mut_ptr().cast::<f32>());
     for start in (0..n).step_by(CHUNK) {
         let len = CHUNK.min(n - start);
-        // SAFETY: start + len <= n.
-        unsafe { x.add(start).copy_to_nonoverlapping(shifted.as_mut_ptr(), len) };
         // To the end of the last block, so that exp is not called one by one for what remains of it.
-        shifted[len..].fill(m);
         let whole = len.next_multiple_of(LANES);
-        let mut all_right = true;
-        for (e, x) in e[..whole].iter_mut().zip(&shifted) {
-            let (y, right) = narrow::exp::<F>(*x - m);
-            *e = y;
-            all_right &= right;
-        }
-        if !all_right {
-            for (e, x) in e[..whole].iter_mut().zip(&shifted) {
-                *e = exp::<F>(*x - m);
+        // SAFETY: start + len <= n; both buffers are written up to `whole` before they are read.
+        let e = unsafe {
+            x.add(start).copy_to_nonoverlapping(own, len);
+            for j in len..whole {
+                *own.add(j) = m;
             }
-        }
-        let mut blocks = e[..len].chunks_exact(LANES);
+            let mut all_right = true;
+            for j in 0..whole {
+                let (y, right) = narrow::exp::<F>(*own.add(j) - m);
+                *e.add(j) = y;
+                all_right &= right;
+            }
+            if !all_right {
+                for j in 0..whole {
+                    *e.add(j) = exp::<F>(*own.add(j) - m);
+                }
+            }
+            std::slice::from_raw_parts(e, len)
+        };
+        let mut blocks = e.chunks_exact(LANES);
         for block in &mut blocks {
             for (lane, e) in lanes.iter_mut().zip(block) {
                 *lane += e;
@@ -116,7 +123,7 @@ pub(crate) unsafe fn exp_sum<F: Fma>(n: usize, x: *const f32, m: f32, keep: impl
         for (lane, e) in lanes.iter_mut().zip(blocks.remainder()) {
             *lane += e;
         }
-        keep(start, &e[..len]);
+        keep(start, e);
     }
     tree(lanes)
 }
@@ -354,12 +361,13 @@ kernel! {
         let Adam { b1, b2, eps, decay, lr, gscale, c1, c2 } = *adam;
         let (rest1, rest2) = (1.0 - b1, 1.0 - b2);
         // In copies, so that no store can be taken for an input of the next element.
-        let [mut p, mut g, mut m, mut v] = [[0.0; BLOCK]; 4];
+        let mut copies = Aligned([[0.0; BLOCK]; 4]);
+        let [p, g, m, v] = &mut copies.0;
         for start in (0..n).step_by(BLOCK) {
             let len = BLOCK.min(n - start);
             // SAFETY: start + len <= n.
             unsafe {
-                for (copy, from) in [&mut p, &mut g, &mut m, &mut v].into_iter().zip(from) {
+                for (copy, from) in [&mut *p, &mut *g, &mut *m, &mut *v].into_iter().zip(from) {
                     if len == BLOCK {
                         *copy = from.add(start).cast::<[f32; BLOCK]>().read_unaligned();
                     } else {
@@ -376,7 +384,7 @@ kernel! {
             }
             // SAFETY: as above.
             unsafe {
-                for (copy, to) in [&p, &m, &v].into_iter().zip(to) {
+                for (copy, to) in [&*p, &*m, &*v].into_iter().zip(to) {
                     if len == BLOCK {
                         to.add(start).cast::<[f32; BLOCK]>().write_unaligned(*copy);
                     } else {
