@@ -10,7 +10,9 @@
 //! that see key j, in blocks of 512.
 
 use super::product::{panel_product, ragged_product, turned_product};
-use super::rows::{Rows, add_rows, dot_rows, fetch_rows, scale_each_row, scale_rows, softmax_grad_rows};
+use super::rows::{
+    Ahead, Rows, add_rows, dot_rows, fetch_rows, scale_each_row, scale_rows, softmax_grad_rows,
+};
 use super::{Attention, Inputs};
 use crate::Level;
 use crate::cpu::gemm::pack::pack;
@@ -132,21 +134,37 @@ impl Attention {
                     dim,
                 );
                 dot_rows(level, rows.count, dim, g, dim, given.o.add(at), stride, delta);
+                // What comes next: a tile, or another head.
+                let next = if i + tile < queries { tile * stride } else { dim };
+                let [q, go, o] = [x.q, given.go, given.o].map(|x| (x.wrapping_add(at + next), stride));
+                let [k_next, v_next] = [k, v].map(|x| (x.wrapping_add(dim), kv_stride));
+                let mut ahead = Ahead::new(held, dim, [q, go, o, k_next, v_next]);
                 for j in (0..rows.most()).step_by(kernels.columns()) {
                     let columns = kernels.columns().min(rows.most() - j);
-                    panel_product(kernels, rows, dim, qs, k_panels.add(j * dim), j, columns, s, ld);
-                    panel_product(kernels, rows, dim, g, v_panels.add(j * dim), j, columns, dp, ld);
-                }
-                // What comes next: a tile, or another head.
-                if i + tile < queries {
-                    fetch(i + tile);
-                } else {
-                    for x in [x.q, given.go, given.o] {
-                        fetch_rows(held, dim, x.wrapping_add(first + dim), stride);
-                    }
-                    for x in [k, v] {
-                        fetch_rows(seen.most().min(FETCHED), dim, x.wrapping_add(dim), kv_stride);
-                    }
+                    panel_product(
+                        kernels,
+                        rows,
+                        dim,
+                        qs,
+                        k_panels.add(j * dim),
+                        j,
+                        columns,
+                        s,
+                        ld,
+                        &mut ahead,
+                    );
+                    panel_product(
+                        kernels,
+                        rows,
+                        dim,
+                        g,
+                        v_panels.add(j * dim),
+                        j,
+                        columns,
+                        dp,
+                        ld,
+                        &mut ahead,
+                    );
                 }
                 softmax_grad_rows(level, rows, s, dp, ld, given.m.add(stat + i), 1, delta);
 

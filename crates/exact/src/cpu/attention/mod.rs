@@ -15,7 +15,7 @@ mod rows;
 mod tests;
 
 use product::{panel_product, ragged_product};
-use rows::{Rows, STEP, fetch_rows, scale_each_row, scale_rows, softmax_rows};
+use rows::{Ahead, Rows, STEP, fetch_rows, scale_each_row, scale_rows, softmax_rows};
 
 use super::gemm::pack::pack;
 use super::gemm::tile::kernels;
@@ -168,25 +168,33 @@ impl Attention {
             fetch_rows(rows.count, dim, x.q.add(at), stride);
             fetch_rows(width.min(rows.most()), dim, keys.k, kv_stride);
             scale_rows(cx.level, rows.count, dim, x.q.add(at), stride, self.scale, qs, dim);
+            // One tile a head leaves most of the time to memory, so it fetches between its products what will be needed: the values,
+            // a place for the sums, and what the next head begins with.
+            let lone = self.queries <= self.tile();
+            let ahead_rows = if lone && self.queries > 1 { rows.most().min(QUERIES) } else { 0 };
+            let next = |x: *const f32| x.wrapping_add(dim);
+            let from = [
+                (keys.v, kv_stride),
+                (o.cast_const(), stride),
+                (next(x.q.add(at)), stride),
+                (next(keys.k), kv_stride),
+            ];
+            let mut ahead = Ahead::new(ahead_rows, dim, from);
             for j in (0..rows.most()).step_by(width) {
                 // A lone tile needs no panel twice: they take turns in one place.
-                let panel = panels.add(if self.queries <= self.tile() { 0 } else { j * dim });
+                let panel = panels.add(if lone { 0 } else { j * dim });
                 if j >= keys.packed {
                     let columns = width.min(keys.most - j);
                     let next = width.min(keys.most - j - columns);
                     fetch_rows(next, dim, keys.k.add((j + columns) * kv_stride), kv_stride);
-                    fetch_rows(columns, dim, keys.v.add(j * kv_stride), kv_stride);
+                    if ahead_rows == 0 {
+                        fetch_rows(columns, dim, keys.v.add(j * kv_stride), kv_stride);
+                    }
                     pack(cx.level, columns, dim, keys.k.add(j * kv_stride), kv_stride, 1, panel, width);
                     keys.packed = j + columns;
                 }
                 let columns = width.min(rows.most() - j);
-                panel_product(kernels, rows, dim, qs, panel, j, columns, s, ld);
-            }
-            // While the rows are weighed: where the sums go, and what the next head's tile begins with.
-            fetch_rows(rows.count, dim, o, stride);
-            if self.queries <= self.tile() {
-                fetch_rows(rows.count, dim, x.q.wrapping_add(at + dim), stride);
-                fetch_rows(rows.most().min(QUERIES), dim, keys.k.wrapping_add(dim), kv_stride);
+                panel_product(kernels, rows, dim, qs, panel, j, columns, s, ld, &mut ahead);
             }
             softmax_rows(cx.level, rows, s, ld, m, r, 1);
             ragged_product(kernels, rows, s, ld, dim, keys.v, kv_stride, o, stride);

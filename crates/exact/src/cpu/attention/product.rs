@@ -1,6 +1,6 @@
 //! Products whose rows see different numbers of keys, on the tiles of the matrix product.
 
-use super::rows::Rows;
+use super::rows::{Ahead, Rows};
 use crate::cpu::gemm::BLOCK;
 use crate::cpu::gemm::tile::{Kernels, Mode, Tile};
 
@@ -16,11 +16,12 @@ pub(super) fn bands(from: usize, to: usize, most: usize, mut f: impl FnMut(usize
 
 /// Columns `j..j + columns` of the scores `out = x panel`, for the rows that see key `j`.
 ///
-/// `x` has `dim` columns, rows `dim` apart; the panel holds `dim` rows as wide as a tile.
+/// `x` has `dim` columns, rows `dim` apart; the panel holds `dim` rows as wide as a tile. Between tiles, `ahead` is
+/// asked to fetch some.
 ///
 /// # Safety
 /// The matrices must be there and the machine must have the kernels' level; so for all functions here.
-pub(super) unsafe fn panel_product(
+pub(super) unsafe fn panel_product<const N: usize>(
     kernels: &Kernels,
     rows: Rows,
     dim: usize,
@@ -30,13 +31,15 @@ pub(super) unsafe fn panel_product(
     columns: usize,
     out: *mut f32,
     ld: usize,
+    ahead: &mut Ahead<N>,
 ) {
     let width = kernels.columns();
     let first_that_sees = |j: usize| (0..rows.count).find(|&i| rows.keys(i) > j).unwrap_or(rows.count);
     // Rows that see no more than the first vector's keys need no second.
     let (from, wide) = (first_that_sees(j), first_that_sees(j + kernels.width));
     for d in (0..dim.max(1)).step_by(BLOCK) {
-        let run = |i: usize, height: usize| {
+        let mut run = |i: usize, height: usize| {
+            ahead.fetch();
             let columns = columns.min(if i < wide { kernels.width } else { width });
             let (tile, last) = kernels.tile(false, height, columns);
             // SAFETY: the caller's promise.
@@ -54,8 +57,8 @@ pub(super) unsafe fn panel_product(
                 });
             }
         };
-        bands(from, wide, kernels.rows, run);
-        bands(wide, rows.count, kernels.rows, run);
+        bands(from, wide, kernels.rows, &mut run);
+        bands(wide, rows.count, kernels.rows, &mut run);
     }
 }
 

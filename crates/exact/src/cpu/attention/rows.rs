@@ -127,6 +127,34 @@ fn sum(n: usize, step: impl Fn(f32, usize) -> f32) -> f32 {
     tree(lanes)
 }
 
+/// The dot product in 64 lanes of n elements, n a multiple of STEP.
+#[inline(always)]
+unsafe fn dot_vectors<F: Fma>(n: usize, x: *const f32, y: *const f32) -> f32 {
+    let mut lanes = [[0.0_f32; STEP]; LANES / STEP];
+    let take = |lanes: &mut [f32; STEP], j: usize| {
+        // SAFETY: the caller's rows have n elements.
+        let (x, y): ([f32; STEP], [f32; STEP]) = unsafe { (*x.add(j).cast(), *y.add(j).cast()) };
+        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane = F::fma(x, y, *lane);
+        }
+    };
+    let mut j = 0;
+    while j + LANES <= n {
+        for lanes in &mut lanes {
+            take(lanes, j);
+            j += STEP;
+        }
+    }
+    for lanes in &mut lanes {
+        if j < n {
+            take(lanes, j);
+            j += STEP;
+        }
+    }
+    // SAFETY: as many floats.
+    tree(unsafe { std::mem::transmute::<[[f32; STEP]; LANES / STEP], [f32; LANES]>(lanes) })
+}
+
 /// `y[j] = f(x[j], j)`, by vectors that are read before they are written, so that x and y may be one.
 #[inline(always)]
 unsafe fn map(n: usize, x: *const f32, y: *mut f32, f: impl Fn(f32, usize) -> f32) {
@@ -207,6 +235,42 @@ pub(super) fn fetch_rows(rows: usize, dim: usize, x: *const f32, ld: usize) {
     }
 }
 
+/// Rows of several matrices to be fetched a few at a time, between tiles: all at once they would hold up what follows.
+pub(super) struct Ahead<const N: usize> {
+    /// The matrices: the next row and the floats to the one after.
+    from: [(*const f32, usize); N],
+    rows: usize,
+    dim: usize,
+    /// The matrix to go on with, and the rows of it that are left.
+    matrix: usize,
+    left: usize,
+    /// Rows that are fetched at a time.
+    some: usize,
+}
+
+impl<const N: usize> Ahead<N> {
+    pub(super) fn new(rows: usize, dim: usize, from: [(*const f32, usize); N]) -> Self {
+        /// About as many as the machine has under way without waiting.
+        const FLOATS: usize = 24 * 16;
+        Self { from, rows, dim, matrix: 0, left: rows, some: FLOATS.div_ceil(dim.max(16)) }
+    }
+
+    /// Fetches a few more.
+    #[inline]
+    pub(super) fn fetch(&mut self) {
+        if self.left == 0 {
+            self.matrix += 1;
+            self.left = self.rows;
+        }
+        if let Some((x, ld)) = self.from.get_mut(self.matrix) {
+            let some = self.some.min(self.left);
+            fetch_rows(some, self.dim, *x, *ld);
+            *x = x.wrapping_add(some * *ld);
+            self.left -= some;
+        }
+    }
+}
+
 kernel! {
     /// The way back: `e[i] = exp(s[i] - m[i])` and `ds[i] = e[i] * (dp[i] - delta[i])`, each in place.
     /// Safety: as above, for `s` and `dp`; what they hold behind a row's keys may be anything.
@@ -271,7 +335,11 @@ kernel! {
             // SAFETY: the caller's promise.
             unsafe {
                 let (x, y) = (x.add(i * ldx), y.add(i * ldy));
-                *out.add(i) = sum(dim, |lane, d| F::fma(*x.add(d), *y.add(d), lane));
+                *out.add(i) = if dim.is_multiple_of(STEP) {
+                    dot_vectors::<F>(dim, x, y)
+                } else {
+                    sum(dim, |lane, d| F::fma(*x.add(d), *y.add(d), lane))
+                };
             }
         }
     }
