@@ -5,7 +5,7 @@
 //! its value whether that is right: then it has the bits of the function in `spec::math`, and is not NaN. Where it is
 //! not right, the caller takes the long way.
 
-use crate::spec::math::{self, Fma, exp_parts, pow2};
+use crate::spec::math::{self, Fma, denominator, exp_parts, pow2};
 
 /// Below this, e^x and its inverse are normal numbers.
 const MODERATE: f32 = 87.0;
@@ -41,11 +41,9 @@ pub(crate) fn rsqrt<F: Fma>(x: f32) -> (f32, bool) {
 /// `k sigmoid(v)`, of moderate v.
 #[inline(always)]
 fn times_sigmoid<F: Fma>(k: f32, v: f32) -> (f32, bool) {
-    let (t, n) = exp_parts::<F>(-v.abs());
-    let a = pow2(n);
-    let k = if v < 0.0 { F::fma(k, t, k) * a } else { k };
-    // The product under the fraction is exact: rounded once, as in the long form.
-    (k / F::fma(t + 1.0, a, 1.0), v.abs() < MODERATE)
+    let (t, n) = exp_parts::<F>(-v);
+    let b = pow2(n.wrapping_neg());
+    (k / denominator(t, b) * b, v.abs() < MODERATE)
 }
 
 /// The logistic function, of moderate numbers.
@@ -63,12 +61,8 @@ pub(crate) fn silu<F: Fma>(x: f32) -> (f32, bool) {
 /// The derivative of [`silu`] at a moderate x, times dy, which may be anything: this one may be NaN.
 #[inline(always)]
 pub(crate) fn silu_grad<F: Fma>(x: f32, dy: f32) -> (f32, bool) {
-    let (t, n) = exp_parts::<F>(-x.abs());
-    let a = pow2(n);
-    let e = (t + 1.0) * a;
-    let r = 1.0 / (e + 1.0);
-    let rest = if x < 0.0 { r } else { e * r };
-    let k = F::fma(x, rest, 1.0);
-    let k = if x < 0.0 { F::fma(k, t, k) * a } else { k };
-    (k * r * dy, x.abs() < MODERATE)
+    let (t, n) = exp_parts::<F>(-x);
+    let b = pow2(n.wrapping_neg());
+    let r = 1.0 / denominator(t, b);
+    (F::fma(x, (t + 1.0) * r, 1.0) * r * b * dy, x.abs() < MODERATE)
 }

@@ -335,26 +335,37 @@ fn clamp(x: f32) -> f32 {
     if x < -150.0 { -150.0 } else { x }
 }
 
-/// `k sigmoid(v)` for |v| <= 150: `k / (1 + e)` or `k e / (1 + e)` with `e = e^-|v|`, by the sign of v. Nothing
-/// overflows, and k is multiplied in before e underflows.
+/// `sigmoid(v) = b / w` for |v| <= 150: with `e^-v = (1 + t) 2^n` and `b = 2^-n`, `w = b (1 + e^-v) = 1 + t + b`.
+///
+/// Returns `[t, w]` and m, with `b = 2^m`. From 2^100 on, w is b to all bits and any b will do.
+#[inline(always)]
+fn sigmoid_parts<F: Fma>(v: f32) -> ([f32; 2], i32) {
+    let (t, n) = exp_parts::<F>(-v);
+    let m = n.wrapping_neg().min(100);
+    ([t, denominator(t, pow2(m.max(-126)))], m)
+}
+
+/// `1 + t + b`, the greatest last: so that the first sum costs the least.
+#[inline(always)]
+pub(crate) fn denominator(t: f32, b: f32) -> f32 {
+    let (low, high) = if b < 1.0 { (b, 1.0) } else { (1.0, b) };
+    t + low + high
+}
+
+/// `k sigmoid(v)` for |v| <= 150. It underflows once, at the end, if at all.
 #[inline(always)]
 fn times_sigmoid<F: Fma>(k: f32, v: f32) -> f32 {
-    let (t, n) = exp_parts::<F>(-v.abs());
-    let k = if v < 0.0 { scale(F::fma(k, t, k), n) } else { k };
-    k / (scale(t + 1.0, n) + 1.0)
+    let ([_, w], m) = sigmoid_parts::<F>(v);
+    scale(k / w, m)
 }
 
 /// `dy s (1 + u (1 - s))` with `s = sigmoid(v)`, |v| <= 150: the derivative of `x sigmoid(v)` if u is x times that
-/// of v. `1 - s` is `sigmoid(-v)` and computed as such.
+/// of v. `1 - s` is `(1 + t) / w`.
 #[inline(always)]
 fn times_sigmoid_grad<F: Fma>(u: f32, v: f32, dy: f32) -> f32 {
-    let (t, n) = exp_parts::<F>(-v.abs());
-    let e = scale(t + 1.0, n);
-    let r = 1.0 / (e + 1.0);
-    let rest = if v < 0.0 { r } else { e * r };
-    let k = F::fma(u, rest, 1.0);
-    let k = if v < 0.0 { scale(F::fma(k, t, k), n) } else { k };
-    k * r * dy
+    let ([t, w], m) = sigmoid_parts::<F>(v);
+    let r = 1.0 / w;
+    scale(F::fma(u, (t + 1.0) * r, 1.0) * r, m) * dy
 }
 
 /// `1 / (1 + e^-x)`.

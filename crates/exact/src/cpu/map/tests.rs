@@ -68,7 +68,7 @@ fn reference(f: UnaryFn) -> (fn(f64) -> f64, f64) {
         UnaryFn::Sin => (f64::sin, 1.56),
         UnaryFn::Cos => (f64::cos, 1.56),
         UnaryFn::Sigmoid => (sigmoid, 2.0),
-        UnaryFn::Silu => (silu, 2.28),
+        UnaryFn::Silu => (silu, 2.0),
         UnaryFn::Gelu => (gelu, 220.0),
         UnaryFn::Relu => (|x| if x <= 0.0 { 0.0 } else { x }, 0.0),
     }
