@@ -393,6 +393,17 @@ fn convolution() {
     }
 }
 
+/// Padding is an image even where there is none.
+#[test]
+fn convolution_of_nothing() {
+    for dims in [[1, 0, 2, 2, 2], [0, 2, 2, 2, 2], [1, 2, 2, 2, 0]] {
+        check(&format!("conv3d of {dims:?}"), |t| {
+            let (x, w) = (t.x(&dims), t.x(&[1, 2, 1, dims[4], 3]));
+            t.b.conv3d(x, w, [1, 1, 1])
+        });
+    }
+}
+
 /// Clipping, and a function whose gradient passes through integers (which it does not).
 #[test]
 fn composites() {

@@ -380,6 +380,21 @@ fn long_programs_take_no_longer_than_they_are() {
     assert!(Session::new(&program, &Device::cpu(1), TIGHT).is_ok());
 }
 
+/// What can be built can be shipped; and no message is as long as what it is about.
+#[test]
+fn programs_that_are_too_long_to_ship_are_not_built() {
+    let mut b = Builder::new();
+    for i in 0..17_000 {
+        b.input::<f32>(&format!("{i:0256}"), &[]).unwrap();
+    }
+    let error = b.finish().unwrap_err().to_string();
+    assert!(error.contains("bytes") && error.contains("4194304"), "{error}");
+
+    let ty = f32(&[3]);
+    let error = alone(&Op::Concat { axis: 1 }, &vec![ty; 10_000]).unwrap_err().to_string();
+    assert!(error.contains("no axis 1") && error.contains("and 9984 more") && error.len() < 400, "{error}");
+}
+
 /// An empty tensor may have an axis of 2^32 - 1: nothing walks along it.
 #[test]
 fn empty_tensors_with_long_axes_are_done_at_once() {

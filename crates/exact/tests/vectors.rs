@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::play::devices;
-use common::vectors::{Vector, text_of, vectors_of};
+use common::vectors::{Vector, hex, text_of, vectors_of};
 use exact::{Builder, Device, Program, UnaryFn};
 
 fn files() -> Vec<(String, String)> {
@@ -85,8 +85,7 @@ fn hashes_stay() {
         let mut b = Builder::new();
         build(&mut b).unwrap();
         let program = b.finish().unwrap();
-        let hex: String = program.encode().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((hex.as_str(), program.hash().to_string().as_str()), (bytes, hash));
+        assert_eq!((hex(&program.encode()).as_str(), program.hash().to_string().as_str()), (bytes, hash));
         assert_eq!(Program::decode(&program.encode()).unwrap(), program);
     };
     check(|_| Ok(()), EMPTY.0, EMPTY.1);

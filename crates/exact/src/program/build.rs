@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 
+use super::code::MAX_ENCODED_BYTES;
 use super::infer::infer;
 use super::op::{BinaryFn, CompareFn, IntFn, Op, ReduceFn, UnaryFn};
 use super::{Leaf, MAX_NAME_BYTES, MAX_OPERATIONS, Operation, Program, ValueId};
@@ -208,6 +209,9 @@ impl Builder {
     }
 
     /// The finished program: only what outputs and states need, in the order it was built.
+    ///
+    /// It is refused if its encoding would be longer than [`MAX_ENCODED_BYTES`](crate::MAX_ENCODED_BYTES): whatever can be
+    /// built can be shipped.
     pub fn finish(self) -> Result<Program, Error> {
         let mut needed = vec![false; self.nodes.len()];
         let mut wanted: Vec<ValueId> =
@@ -255,7 +259,12 @@ impl Builder {
         for (state, value) in self.assigned {
             assigned[renamed[state as usize] as usize - inputs] = Some(renamed[value as usize]);
         }
-        Ok(Program { leaves, inputs, operations, types, outputs, assigned })
+        let program = Program { leaves, inputs, operations, types, outputs, assigned };
+        let count = program.encode().len();
+        if count > MAX_ENCODED_BYTES {
+            return Err(Error::ProgramTooLong { what: "bytes", count, limit: MAX_ENCODED_BYTES });
+        }
+        Ok(program)
     }
 
     // Made from nothing.

@@ -451,7 +451,11 @@ impl Back<'_> {
     fn conv3d(&mut self, pad: [u32; 3], g: Var<f32>) -> Result<(), Error> {
         let (x, w) = (self.x(0), self.x(1));
         let kernel = [w.dim(0), w.dim(1), w.dim(2)];
-        if self.wants(0) {
+        if self.wants(0) && x.shape().elements() == 0 {
+            // The padding alone may be an image; turned round, the convolution would have none.
+            let none = self.b.full(&x.shape().to_vec(), 0.0)?;
+            self.give(0, none)?;
+        } else if self.wants(0) {
             let mut turned = w;
             for axis in 0..3 {
                 turned = self.b.flip(turned, axis)?;

@@ -29,7 +29,12 @@ fn u32(shape: Shape) -> Vec<Type> {
 
 impl Operands<'_> {
     fn fail<T>(&self, why: impl Into<String>) -> Result<T, Error> {
-        let operands = self.types.iter().map(Type::to_string).collect::<Vec<_>>().join(", ");
+        // A stranger's concat may have a hundred thousand.
+        let mut operands: Vec<String> = self.types.iter().take(16).map(Type::to_string).collect();
+        if self.types.len() > operands.len() {
+            operands.push(format!("and {} more", self.types.len() - operands.len()));
+        }
+        let operands = operands.join(", ");
         Err(Error::Operands { op: self.op.name(), why: why.into(), operands })
     }
 

@@ -79,6 +79,14 @@ fn line(text: &mut String, keyword: &str, t: &Tensor) {
     text.push('\n');
 }
 
+/// Bytes as two digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The vectors as a file.
 pub(crate) fn text_of(vectors: &[Vector]) -> String {
     let mut text = String::from("exact vectors 1\n");
@@ -89,11 +97,7 @@ pub(crate) fn text_of(vectors: &[Vector]) -> String {
         for line in program.lines().skip(1) {
             let _ = writeln!(text, "# {}", line.trim());
         }
-        text.push_str("program ");
-        for byte in &v.program {
-            let _ = write!(text, "{byte:02x}");
-        }
-        let _ = writeln!(text, "\nhash {}", v.hash);
+        let _ = writeln!(text, "program {}\nhash {}", hex(&v.program), v.hash);
         v.states.iter().for_each(|t| line(&mut text, "state", t));
         for run in &v.runs {
             text.push_str("run\n");
