@@ -19,7 +19,7 @@ use exact::{
 use proptest::prelude::*;
 
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/hostile.txt");
-const TIGHT: Limits = Limits { memory_bytes: 64 << 20 };
+const TIGHT: Limits = Limits { memory_bytes: 64 << 20, work: u64::MAX };
 /// Elements that a decoded program may work through in a test; more is refused by the test, not by the library.
 const PATIENCE: u64 = 1 << 16;
 
