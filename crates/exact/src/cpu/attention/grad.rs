@@ -10,12 +10,15 @@
 //! that see key j, in blocks of 512.
 
 use super::product::{panel_product, ragged_product, turned_product};
-use super::rows::{Rows, add_rows, dot_rows, scale_each_row, scale_rows, softmax_grad_rows};
+use super::rows::{Rows, add_rows, dot_rows, fetch_rows, scale_each_row, scale_rows, softmax_grad_rows};
 use super::{Attention, Inputs};
 use crate::Level;
 use crate::cpu::gemm::pack::pack;
 use crate::cpu::gemm::tile::{Kernels, Mode, kernels};
 use crate::cpu::gemm::{BLOCK, Cx, Out};
+
+/// Rows of keys that are fetched ahead: the hardware finds its own way to more.
+const FETCHED: usize = 128;
 
 impl Attention {
     /// The floats of scratch that each worker needs for [`Attention::backward`].
@@ -102,12 +105,21 @@ impl Attention {
             let first = b * queries * stride + h * dim;
             let stat = (b * heads + h) * queries;
             let seen = self.rows(x.start, b, 0, queries);
+            let fetch = |i: usize| {
+                for x in [x.q, given.go, given.o] {
+                    fetch_rows(tile.min(queries - i), dim, x.add(first + i * stride), stride);
+                }
+            };
+            fetch_rows(seen.most().min(FETCHED), dim, k, kv_stride);
+            fetch_rows(seen.most().min(FETCHED), dim, v, kv_stride);
+            fetch(0);
             self.pack_panels(level, kernels, seen.most(), k, k_panels);
             self.pack_panels(level, kernels, seen.most(), v, v_panels);
 
             for i in (0..queries).step_by(tile) {
                 let rows = Rows { count: tile.min(queries - i), first: seen.keys(i), step: seen.step };
                 let at = first + i * stride;
+                fetch(queries.min(i + tile));
                 scale_rows(level, rows.count, dim, x.q.add(at), stride, self.scale, qs, dim);
                 scale_each_row(
                     level,

@@ -15,7 +15,7 @@ mod rows;
 mod tests;
 
 use product::{panel_product, ragged_product};
-use rows::{Rows, STEP, scale_each_row, scale_rows, softmax_rows};
+use rows::{Rows, STEP, fetch_rows, scale_each_row, scale_rows, softmax_rows};
 
 use super::gemm::pack::pack;
 use super::gemm::tile::kernels;
@@ -73,8 +73,9 @@ impl Attention {
     /// The floats of scratch that each worker needs for [`Attention::forward`].
     pub(crate) fn scratch_floats(&self, level: Level) -> usize {
         let queries = if self.queries == 1 { self.group() } else { self.tile().min(self.queries) };
-        let panel = kernels(level).columns() * self.dim;
-        (queries * (self.score_stride() + self.dim) + panel).next_multiple_of(16)
+        let width = kernels(level).columns();
+        let packed = if self.queries <= self.tile() { width } else { self.keys.next_multiple_of(width) };
+        (queries * (self.score_stride() + self.dim) + packed * self.dim).next_multiple_of(16)
     }
 
     /// Computes `o`, `m` and `r`.
@@ -109,27 +110,35 @@ impl Attention {
                     let rows = Rows { count: group, first: one.first, step: 0 };
                     let head = b * self.heads + h;
                     let at = head * self.dim;
-                    let tile = Queries { rows, at, stride: self.dim, kv: h / self.group(), b };
-                    self.tile_forward(cx, worker, &inputs, tile, o.at(at), m.at(head), r.at(head));
+                    let tile = Queries { rows, at, stride: self.dim };
+                    let mut keys = Keys::new(self, &inputs, b, h / self.group(), rows.most());
+                    self.tile_forward(cx, worker, &inputs, tile, &mut keys, o.at(at), m.at(head), r.at(head));
                 }
             });
             return;
         }
+        // A task is a head, whose keys are then packed once; or every so manieth tile of one, if heads are few.
         let tile = self.tile();
         let tiles = self.queries.div_ceil(tile);
-        cx.pool.run(self.batch * self.heads * tiles, &|task, worker| {
-            // The longest tiles come first, so that the threads end together.
-            let (bh, t) = (task % (self.batch * self.heads), tiles - 1 - task / (self.batch * self.heads));
+        let heads = self.batch * self.heads;
+        let parts = (4 * cx.pool.threads()).div_ceil(heads.max(1)).min(tiles);
+        let parts = if cx.pool.threads() == 1 { 1 } else { parts };
+        cx.pool.run(heads * parts, &|task, worker| {
+            // The part with the longest tiles comes first, so that the threads end together.
+            let (bh, part) = (task % heads, parts - 1 - task / heads);
             let (b, h) = (bh / self.heads, bh % self.heads);
-            let i = t * tile;
             let stride = self.heads * self.dim;
-            let at = (b * self.queries + i) * stride + h * self.dim;
-            let stat = bh * self.queries + i;
             // SAFETY: each task writes its own queries; the rest is the caller's promise.
             unsafe {
-                let rows = self.rows(inputs.start, b, i, tile.min(self.queries - i));
-                let tile = Queries { rows, at, stride, kv: h / self.group(), b };
-                self.tile_forward(cx, worker, &inputs, tile, o.at(at), m.at(stat), r.at(stat));
+                let most = self.rows(inputs.start, b, 0, self.queries).most();
+                let mut keys = Keys::new(self, &inputs, b, h / self.group(), most);
+                for i in (part * tile..self.queries).step_by(parts * tile) {
+                    let rows = self.rows(inputs.start, b, i, tile.min(self.queries - i));
+                    let at = (b * self.queries + i) * stride + h * self.dim;
+                    let stat = bh * self.queries + i;
+                    let tile = Queries { rows, at, stride };
+                    self.tile_forward(cx, worker, &inputs, tile, &mut keys, o.at(at), m.at(stat), r.at(stat));
+                }
             }
         });
     }
@@ -140,11 +149,12 @@ impl Attention {
         worker: usize,
         x: &Inputs,
         tile: Queries,
+        keys: &mut Keys,
         o: *mut f32,
         m: *mut f32,
         r: *mut f32,
     ) {
-        let Queries { rows, at, stride, kv, b } = tile;
+        let Queries { rows, at, stride } = tile;
         let Self { dim, .. } = *self;
         let kernels = kernels(cx.level);
         let width = kernels.columns();
@@ -154,17 +164,26 @@ impl Attention {
         unsafe {
             let s = cx.scratch(worker);
             let qs = s.add(rows.count * ld);
-            let panel = qs.add(rows.count * dim);
-            let k = x.k.add((b * self.keys * self.kv_heads + kv) * dim);
-            let v = x.v.add((b * self.keys * self.kv_heads + kv) * dim);
+            let panels = cx.scratch(worker).add(self.tile().min(self.queries).max(rows.count) * (ld + dim));
+            fetch_rows(rows.count, dim, x.q.add(at), stride);
+            fetch_rows(width.min(rows.most()), dim, keys.k, kv_stride);
             scale_rows(cx.level, rows.count, dim, x.q.add(at), stride, self.scale, qs, dim);
             for j in (0..rows.most()).step_by(width) {
+                // A lone tile needs no panel twice: they take turns in one place.
+                let panel = panels.add(if self.queries <= self.tile() { 0 } else { j * dim });
+                if j >= keys.packed {
+                    let columns = width.min(keys.most - j);
+                    let next = width.min(keys.most - j - columns);
+                    fetch_rows(next, dim, keys.k.add((j + columns) * kv_stride), kv_stride);
+                    fetch_rows(columns, dim, keys.v.add(j * kv_stride), kv_stride);
+                    pack(cx.level, columns, dim, keys.k.add(j * kv_stride), kv_stride, 1, panel, width);
+                    keys.packed = j + columns;
+                }
                 let columns = width.min(rows.most() - j);
-                pack(cx.level, columns, dim, k.add(j * kv_stride), kv_stride, 1, panel, width);
                 panel_product(kernels, rows, dim, qs, panel, j, columns, s, ld);
             }
             softmax_rows(cx.level, rows, s, ld, m, r, 1);
-            ragged_product(kernels, rows, s, ld, dim, v, kv_stride, o, stride);
+            ragged_product(kernels, rows, s, ld, dim, keys.v, kv_stride, o, stride);
             scale_each_row(cx.level, rows.count, dim, o, stride, r, 1, o, stride);
         }
     }
@@ -181,12 +200,27 @@ struct Inputs {
 // SAFETY: only read, by tasks that the call outlives.
 unsafe impl Sync for Inputs {}
 
-/// A tile of queries: the rows, the first's place in `q` and `o`, the floats between two, their keys.
+/// A tile of queries: the rows, the first's place in `q` and `o`, the floats between two.
 #[derive(Clone, Copy)]
 struct Queries {
     rows: Rows,
     at: usize,
     stride: usize,
-    kv: usize,
-    b: usize,
+}
+
+/// The keys and values of one head, of which `most` are seen and the first `packed` are packed for the tiles to come.
+struct Keys {
+    k: *const f32,
+    v: *const f32,
+    most: usize,
+    packed: usize,
+}
+
+impl Keys {
+    unsafe fn new(sizes: &Attention, x: &Inputs, b: usize, kv_head: usize, most: usize) -> Self {
+        let at = (b * sizes.keys * sizes.kv_heads + kv_head) * sizes.dim;
+        // SAFETY: the caller's tensors hold these heads.
+        let (k, v) = unsafe { (x.k.add(at), x.v.add(at)) };
+        Self { k, v, most, packed: 0 }
+    }
 }

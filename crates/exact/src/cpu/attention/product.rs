@@ -32,9 +32,12 @@ pub(super) unsafe fn panel_product(
     ld: usize,
 ) {
     let width = kernels.columns();
-    let from = (0..rows.count).find(|&i| rows.keys(i) > j).unwrap_or(rows.count);
+    let first_that_sees = |j: usize| (0..rows.count).find(|&i| rows.keys(i) > j).unwrap_or(rows.count);
+    // Rows that see no more than the first vector's keys need no second.
+    let (from, wide) = (first_that_sees(j), first_that_sees(j + kernels.width));
     for d in (0..dim.max(1)).step_by(BLOCK) {
-        bands(from, rows.count, kernels.rows, |i, height| {
+        let run = |i: usize, height: usize| {
+            let columns = columns.min(if i < wide { kernels.width } else { width });
             let (tile, last) = kernels.tile(false, height, columns);
             // SAFETY: the caller's promise.
             unsafe {
@@ -50,7 +53,9 @@ pub(super) unsafe fn panel_product(
                     mode: if d == 0 { Mode::Store } else { Mode::Add },
                 });
             }
-        });
+        };
+        bands(from, wide, kernels.rows, run);
+        bands(wide, rows.count, kernels.rows, run);
     }
 }
 

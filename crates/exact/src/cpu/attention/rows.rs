@@ -1,10 +1,9 @@
 //! What attention does to the rows of scores between its products.
 
 use crate::cpu::lanes::kernel;
-use crate::spec::math::{canon, exp};
+use crate::cpu::reduce::{LANES, tree};
+use crate::spec::math::{Fma, canon, exp};
 
-/// Lanes of a reduction, by index modulo 64.
-const LANES: usize = 64;
 /// Elements that are worked on together; rows are padded to a multiple.
 pub(super) const STEP: usize = 16;
 
@@ -69,12 +68,7 @@ fn sum(n: usize, step: impl Fn(f32, usize) -> f32) -> f32 {
     for (lane, j) in lanes[j - whole..].iter_mut().zip(j..n) {
         *lane = step(*lane, j);
     }
-    for half in [32, 16, 8, 4, 2, 1] {
-        for l in 0..half {
-            lanes[l] += lanes[l + half];
-        }
-    }
-    lanes[0]
+    tree(lanes)
 }
 
 /// `y[j] = f(x[j], j)`, by vectors that are read before they are written, so that x and y may be one.
@@ -103,7 +97,7 @@ kernel! {
     /// the sum takes notice: exp makes it +0, or NaN where the row's own are NaN too.
     /// Safety: rows of `s` are `ld` floats apart and hold their keys, rounded up to STEP; `m` and `r` are `stat` apart.
     pub(super) unsafe fn softmax_rows<F>(rows: Rows, s: *mut f32, ld: usize, m: *mut f32, r: *mut f32, stat: usize) {
-        // Three passes over the tile rather than one over each row: a row's steps wait for each other, rows do not.
+        // Two passes over the tile rather than one over each row: a row's steps wait for each other, rows do not.
         for i in 0..rows.count {
             let n = rows.keys(i);
             // SAFETY: the caller's promise.
@@ -119,20 +113,57 @@ kernel! {
             // SAFETY: the caller's promise.
             unsafe {
                 let (row, max) = (s.add(i * ld), *m.add(i * stat));
-                for j in 0..rows.keys(i).next_multiple_of(STEP) {
-                    *row.add(j) = exp::<F>(*row.add(j) - max);
+                let padded = rows.keys(i).next_multiple_of(STEP);
+                let mut lanes = [[0.0_f32; STEP]; LANES / STEP];
+                let mut j = 0;
+                while j + LANES <= padded {
+                    for lanes in &mut lanes {
+                        weigh::<F>(row.add(j), max, lanes);
+                        j += STEP;
+                    }
                 }
-            }
-        }
-        for i in 0..rows.count {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let row = s.add(i * ld);
-                let z = sum(rows.keys(i).next_multiple_of(STEP), |lane, j| lane + *row.add(j));
-                *r.add(i * stat) = canon(1.0 / z);
+                for lanes in &mut lanes {
+                    if j < padded {
+                        weigh::<F>(row.add(j), max, lanes);
+                        j += STEP;
+                    }
+                }
+                let lanes: [f32; LANES] = std::mem::transmute(lanes);
+                *r.add(i * stat) = canon(1.0 / tree(lanes));
             }
         }
     }
+}
+
+/// Scores to weights, which are also added to the lanes.
+#[inline(always)]
+unsafe fn weigh<F: Fma>(s: *mut f32, max: f32, lanes: &mut [f32; STEP]) {
+    // SAFETY: the caller's row holds STEP floats.
+    unsafe {
+        let mut e: [f32; STEP] = *s.cast();
+        for (e, lane) in e.iter_mut().zip(lanes) {
+            *e = exp::<F>(*e - max);
+            *lane += *e;
+        }
+        *s.cast() = e;
+    }
+}
+
+/// Hints that rows of `dim` floats, `ld` apart, will be read soon: too far apart for the machine to guess.
+#[inline]
+pub(super) fn fetch_rows(rows: usize, dim: usize, x: *const f32, ld: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for i in 0..rows {
+        for d in (0..dim).step_by(16) {
+            // SAFETY: a hint, which no address makes go wrong; every machine of this kind has the instruction.
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T1>(x.wrapping_add(i * ld + d).cast());
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (rows, dim, x, ld);
 }
 
 kernel! {

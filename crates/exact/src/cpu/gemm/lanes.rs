@@ -24,6 +24,12 @@ pub(crate) trait Lanes: Copy {
     unsafe fn store_first(self, p: *mut f32, mask: Self::Mask);
     /// `a * b + c`, rounded once.
     unsafe fn fma(a: Self, b: Self, c: Self) -> Self;
+    /// `fma(a, b, c)` if `taken`, else c.
+    #[inline(always)]
+    unsafe fn fma_if(taken: bool, a: Self, b: Self, c: Self) -> Self {
+        // SAFETY: the caller's promise.
+        if taken { unsafe { Self::fma(a, b, c) } } else { c }
+    }
     unsafe fn add(a: Self, b: Self) -> Self;
     /// Every NaN made canonical.
     unsafe fn canon(self) -> Self;
@@ -133,6 +139,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(a: Self, b: Self, c: Self) -> Self {
             unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn fma_if(taken: bool, a: Self, b: Self, c: Self) -> Self {
+            unsafe { _mm512_mask3_fmadd_ps(a, b, c, u16::from(taken).wrapping_neg()) }
         }
         #[inline(always)]
         unsafe fn add(a: Self, b: Self) -> Self {

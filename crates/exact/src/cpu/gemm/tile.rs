@@ -3,6 +3,8 @@
 //! Each element is its own chain `acc = fma(a, b, acc)` with k rising, so the shape of the tile, the vector's width and
 //! the order of tiles do not show in the bits.
 
+use std::hint::black_box;
+
 use super::lanes::{Lanes, Plain};
 use crate::cpu::Level;
 #[cfg(target_arch = "aarch64")]
@@ -89,17 +91,18 @@ unsafe fn step<V: Lanes, const M: usize, const N: usize>(
     }
 }
 
-/// The same for the rows `from..to` alone.
+/// A step at the slanted edge: row i takes part if bit i of `rows` is set.
+///
+/// That is asked only of the first M / 2 rows, or if LATE of the others. The rest takes part if REST.
 #[inline(always)]
-unsafe fn step_some<V: Lanes, const M: usize, const N: usize>(
+unsafe fn step_some<V: Lanes, const M: usize, const N: usize, const LATE: bool, const REST: bool>(
     acc: &mut [[V; N]; M],
     a: *const f32,
     stride: usize,
     b: *const f32,
     mask: V::Mask,
     masked: bool,
-    from: usize,
-    to: usize,
+    rows: u32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -108,7 +111,12 @@ unsafe fn step_some<V: Lanes, const M: usize, const N: usize>(
             *b_vector = load(b.add(j * V::W), mask, masked && j + 1 == N);
         }
         for (i, acc) in acc.iter_mut().enumerate() {
-            if from <= i && i < to {
+            if (i < M / 2) != LATE {
+                let x = V::splat(*a.add(i * stride));
+                for (acc, &b) in acc.iter_mut().zip(&row) {
+                    *acc = V::fma_if(rows >> i & 1 == 1, x, b, *acc);
+                }
+            } else if REST {
                 let x = V::splat(*a.add(i * stride));
                 for (acc, &b) in acc.iter_mut().zip(&row) {
                     *acc = V::fma(x, b, *acc);
@@ -188,21 +196,30 @@ unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t:
 /// A tile with a slanted edge: besides `k` steps of all rows there are M - 1 of some.
 ///
 /// With HEAD they come first, and row i joins in at step i; A lies by columns. Otherwise they come last, and row i leaves
-/// after i of them; A lies by rows.
+/// after i of them; A lies by rows. What A holds where a row takes no part may be anything, but it must be there.
 #[inline(always)]
 unsafe fn slanted<V: Lanes, const M: usize, const N: usize, const HEAD: bool>(t: Tile) {
     let Tile { k, mut a, lda, mut b, ldb, last, .. } = t;
     let (stride, next) = if HEAD { (1, lda) } else { (lda, 1) };
-    // SAFETY: as in `tile`; rows read only what is theirs, as A need not hold the rest.
+    // SAFETY: as in `tile`.
     unsafe {
         let mask = V::first(last);
         let masked = last < V::W;
         let mut acc = open::<V, M, N>(&t, mask);
         if HEAD {
-            for s in 0..M - 1 {
-                step_some(&mut acc, a, stride, b, mask, masked, 0, s + 1);
+            // Behind a black box: a compiler that knew them would make a case of each step, and lose the registers.
+            let mut rows = black_box(1_u32);
+            for _ in 0..M / 2 {
+                step_some::<V, M, N, false, false>(&mut acc, a, stride, b, mask, masked, rows);
                 a = a.wrapping_add(next);
                 b = b.wrapping_add(ldb);
+                rows = rows << 1 | 1;
+            }
+            for _ in M / 2..M - 1 {
+                step_some::<V, M, N, true, true>(&mut acc, a, stride, b, mask, masked, rows);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
+                rows = rows << 1 | 1;
             }
         }
         if masked {
@@ -219,10 +236,18 @@ unsafe fn slanted<V: Lanes, const M: usize, const N: usize, const HEAD: bool>(t:
             }
         }
         if !HEAD {
-            for s in 0..M - 1 {
-                step_some(&mut acc, a, stride, b, mask, masked, s + 1, M);
+            let mut rows = black_box(u32::MAX << 1);
+            for _ in 0..M / 2 {
+                step_some::<V, M, N, false, true>(&mut acc, a, stride, b, mask, masked, rows);
                 a = a.wrapping_add(next);
                 b = b.wrapping_add(ldb);
+                rows <<= 1;
+            }
+            for _ in M / 2..M - 1 {
+                step_some::<V, M, N, true, false>(&mut acc, a, stride, b, mask, masked, rows);
+                a = a.wrapping_add(next);
+                b = b.wrapping_add(ldb);
+                rows <<= 1;
             }
         }
         close(&acc, &t, mask);
