@@ -53,3 +53,16 @@ pub(crate) use kernel;
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Aligned<T>(pub(crate) T);
+
+/// Hints that n floats from x on will be read soon. They need not be there.
+#[inline(always)]
+pub(crate) fn fetch(x: *const f32, n: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for i in (0..n).step_by(16) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: no address makes a hint go wrong, and all machines of this kind have the instruction.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.wrapping_add(i).cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, n);
+}

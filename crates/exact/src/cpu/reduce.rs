@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::lanes::{Aligned, kernel};
+use super::lanes::{Aligned, fetch, kernel};
 use crate::spec::math::canon;
 
 /// Accumulators of a sum: element k belongs to lane k modulo this.
@@ -31,7 +31,7 @@ kernel! {
     /// The sums of x. Safety: x is readable and out writable wherever `folds` says; they are disjoint.
     pub(crate) unsafe fn sum<F>(folds: &Folds, x: *const f32, out: *mut f32) {
         // SAFETY: the caller's contract; `fold` passes indices of elements to be folded.
-        unsafe { fold(folds, out, |acc, k| acc + *x.add(k)) }
+        unsafe { fold(folds, out, |k, n| fetch(x.wrapping_add(k), n), |acc, k| acc + *x.add(k)) }
     }
 }
 
@@ -39,7 +39,10 @@ kernel! {
     /// The sums of products of x and y. Safety: as for [`sum`].
     pub(crate) unsafe fn dot<F>(folds: &Folds, x: *const f32, y: *const f32, out: *mut f32) {
         // SAFETY: as in `sum`.
-        unsafe { fold(folds, out, |acc, k| F::fma(*x.add(k), *y.add(k), acc)) }
+        unsafe {
+            let soon = |k, n| [x, y].iter().for_each(|x| fetch(x.wrapping_add(k), n));
+            fold(folds, out, soon, |acc, k| F::fma(*x.add(k), *y.add(k), acc));
+        }
     }
 }
 
@@ -158,9 +161,10 @@ pub(crate) fn fold_row(n: usize, step: impl Fn(f32, usize) -> f32) -> f32 {
     tree(run_lanes(n, 0, step))
 }
 
-/// Sums along the middle axis; `step(acc, index)` is acc with the element at that index of the tensor.
+/// Sums along the middle axis; `step(acc, index)` is acc with the element at that index of the tensor, and
+/// `soon(index, n)` hints at n elements to come.
 #[inline(always)]
-unsafe fn fold(folds: &Folds, out: *mut f32, step: impl Fn(f32, usize) -> f32) {
+unsafe fn fold(folds: &Folds, out: *mut f32, soon: impl Fn(usize, usize), step: impl Fn(f32, usize) -> f32) {
     let Folds { n, inner, .. } = *folds;
     for o in folds.outer.clone() {
         if inner == 1 {
@@ -172,7 +176,8 @@ unsafe fn fold(folds: &Folds, out: *mut f32, step: impl Fn(f32, usize) -> f32) {
             let width = COLUMNS.min(folds.columns.end - start);
             // SAFETY: as above.
             unsafe {
-                fold_columns(n, width, out.add(o * inner + start), |acc, k, i| {
+                let soon = |k: usize| soon((o * n + k) * inner + start, width);
+                fold_columns(n, width, out.add(o * inner + start), soon, |acc, k, i| {
                     step(acc, (o * n + k) * inner + start + i)
                 });
             }
@@ -180,17 +185,25 @@ unsafe fn fold(folds: &Folds, out: *mut f32, step: impl Fn(f32, usize) -> f32) {
     }
 }
 
+/// Rows that [`fold_columns`] asks for before their time.
+const AHEAD: usize = 16;
+
 /// At most [`COLUMNS`] sums at once, each over n elements: `step(acc, k, i)` is acc with element k of column i.
+///
+/// `soon(k)` is called some rows before row k, which may lie behind the last one: rows are too far apart for the machine
+/// to guess what comes next.
 #[inline(always)]
 pub(crate) unsafe fn fold_columns(
     n: usize,
     width: usize,
     out: *mut f32,
+    soon: impl Fn(usize),
     step: impl Fn(f32, usize, usize) -> f32,
 ) {
     let mut lanes = Aligned([[0.0; COLUMNS]; LANES]);
     let lanes = &mut lanes.0;
     for k in 0..n {
+        soon(k + AHEAD);
         let row = &mut lanes[k % LANES];
         if width == COLUMNS {
             // The usual case, with a length that the compiler knows.

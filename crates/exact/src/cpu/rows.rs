@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::lanes::{Aligned, kernel};
+use super::lanes::{Aligned, fetch, kernel};
 use super::map::Operand::Slice;
 use super::map::{each, each_by};
 use super::narrow;
@@ -72,7 +72,8 @@ kernel! {
             let width = COLUMNS.min(columns.end - start);
             // SAFETY: the caller's contract; `fold_columns` passes k < rows and i < width.
             unsafe {
-                fold_columns(rows, width, dw.add(start), |acc, k, i| {
+                let soon = |k: usize| [x, dy].iter().for_each(|x| fetch(x.wrapping_add(k * n + start), width));
+                fold_columns(rows, width, dw.add(start), soon, |acc, k, i| {
                     let at = k * n + start + i;
                     acc + *dy.add(at) * (*x.add(at) * *inv.add(k))
                 });

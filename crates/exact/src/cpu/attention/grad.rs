@@ -107,7 +107,7 @@ impl Attention {
             let seen = self.rows(x.start, b, 0, queries);
             let fetch = |i: usize| {
                 for x in [x.q, given.go, given.o] {
-                    fetch_rows(tile.min(queries - i), dim, x.add(first + i * stride), stride);
+                    fetch_rows(held, dim, x.wrapping_add(first + i * stride), stride);
                 }
             };
             fetch_rows(seen.most().min(FETCHED), dim, k, kv_stride);
@@ -119,7 +119,6 @@ impl Attention {
             for i in (0..queries).step_by(tile) {
                 let rows = Rows { count: tile.min(queries - i), first: seen.keys(i), step: seen.step };
                 let at = first + i * stride;
-                fetch(queries.min(i + tile));
                 scale_rows(level, rows.count, dim, x.q.add(at), stride, self.scale, qs, dim);
                 scale_each_row(
                     level,
@@ -137,6 +136,17 @@ impl Attention {
                     let columns = kernels.columns().min(rows.most() - j);
                     panel_product(kernels, rows, dim, qs, k_panels.add(j * dim), j, columns, s, ld);
                     panel_product(kernels, rows, dim, g, v_panels.add(j * dim), j, columns, dp, ld);
+                }
+                // What comes next: a tile, or another head.
+                if i + tile < queries {
+                    fetch(i + tile);
+                } else {
+                    for x in [x.q, given.go, given.o] {
+                        fetch_rows(held, dim, x.wrapping_add(first + dim), stride);
+                    }
+                    for x in [k, v] {
+                        fetch_rows(seen.most().min(FETCHED), dim, x.wrapping_add(dim), kv_stride);
+                    }
                 }
                 softmax_grad_rows(level, rows, s, dp, ld, given.m.add(stat + i), 1, delta);
 

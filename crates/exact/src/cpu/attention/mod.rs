@@ -182,6 +182,12 @@ impl Attention {
                 let columns = width.min(rows.most() - j);
                 panel_product(kernels, rows, dim, qs, panel, j, columns, s, ld);
             }
+            // While the rows are weighed: where the sums go, and what the next head's tile begins with.
+            fetch_rows(rows.count, dim, o, stride);
+            if self.queries <= self.tile() {
+                fetch_rows(rows.count, dim, x.q.wrapping_add(at + dim), stride);
+                fetch_rows(rows.most().min(QUERIES), dim, keys.k.wrapping_add(dim), kv_stride);
+            }
             softmax_rows(cx.level, rows, s, ld, m, r, 1);
             ragged_product(kernels, rows, s, ld, dim, keys.v, kv_stride, o, stride);
             scale_each_row(cx.level, rows.count, dim, o, stride, r, 1, o, stride);

@@ -1,6 +1,7 @@
 //! What attention does to the rows of scores between its products.
 
-use crate::cpu::lanes::kernel;
+use crate::cpu::lanes::{fetch, kernel};
+use crate::cpu::narrow;
 use crate::cpu::reduce::{LANES, tree};
 use crate::spec::math::{Fma, canon, exp};
 
@@ -34,15 +35,70 @@ fn order(bits: i32) -> i32 {
     bits ^ ((bits >> 31) & i32::MAX)
 }
 
-/// The greatest of n canonical floats.
-#[inline(always)]
-unsafe fn greatest(n: usize, x: *const f32) -> f32 {
-    let mut best = i32::MIN;
-    for j in 0..n {
-        // SAFETY: below n.
-        best = best.max(order(unsafe { *x.add(j) }.to_bits() as i32));
+/// Ones, then zeros: from `STEP - n` on, a mask of the first n lanes.
+static FIRST: [u32; 2 * STEP] = {
+    let mut mask = [0; 2 * STEP];
+    let mut j = 0;
+    while j < STEP {
+        mask[j] = u32::MAX;
+        j += 1;
     }
+    mask
+};
+
+/// The mask of the first n lanes of a vector, n <= STEP.
+#[inline(always)]
+fn first(n: usize) -> &'static [u32; STEP] {
+    // SAFETY: STEP elements from an index that is no more than STEP.
+    unsafe { &*FIRST.as_ptr().add(STEP - n).cast() }
+}
+
+/// Where the last vector of n >= 1 elements starts.
+#[inline(always)]
+fn last_vector(n: usize) -> usize {
+    (n - 1) / STEP * STEP
+}
+
+/// The greatest of n >= 1 canonical floats. What lies behind them, up to a multiple of STEP, becomes the first of them.
+#[inline(always)]
+unsafe fn greatest(n: usize, x: *mut f32) -> f32 {
+    let mut best = [i32::MIN; STEP];
+    let last = last_vector(n);
+    // SAFETY: the caller's row holds n floats, rounded up to STEP.
+    unsafe {
+        // As a whole vector: single floats would have to reach the cache before the vector could be read.
+        let (some, mut tail) = ((*x).to_bits(), *x.add(last).cast::<[f32; STEP]>());
+        for (x, mask) in tail.iter_mut().zip(first(n - last)) {
+            *x = f32::from_bits(x.to_bits() & mask | some & !mask);
+        }
+        *x.add(last).cast() = tail;
+        for j in (0..=last).step_by(STEP) {
+            let vector: [f32; STEP] = *x.add(j).cast();
+            for (best, x) in best.iter_mut().zip(vector) {
+                *best = order(x.to_bits() as i32).max(*best);
+            }
+        }
+    }
+    let best = best.into_iter().fold(i32::MIN, i32::max);
     f32::from_bits(order(best) as u32)
+}
+
+/// `exp(s - max)` of a vector: the short way, if that is right for all of it.
+#[inline(always)]
+fn weights<F: Fma>(s: [f32; STEP], max: f32) -> [f32; STEP] {
+    let mut e = s;
+    let mut all_right = true;
+    for e in &mut e {
+        let (y, right) = narrow::exp::<F>(*e - max);
+        *e = y;
+        all_right &= right;
+    }
+    if !all_right {
+        for (e, s) in e.iter_mut().zip(s) {
+            *e = exp::<F>(s - max);
+        }
+    }
+    e
 }
 
 /// The sum over n elements in 64 lanes: `step(lane, j)` is the lane with element j.
@@ -93,38 +149,32 @@ unsafe fn map(n: usize, x: *const f32, y: *mut f32, f: impl Fn(f32, usize) -> f3
 kernel! {
     /// Scores to weights, in place: `m[i] = max s[i]`, `e[i] = exp(s[i] - m[i])`, `r[i] = 1 / sum e[i]`.
     ///
-    /// What lies behind the keys of a row, up to a multiple of STEP, is set to -inf, of which neither the maximum nor
-    /// the sum takes notice: exp makes it +0, or NaN where the row's own are NaN too.
+    /// What lies behind the keys of a row, up to a multiple of STEP, becomes +0, of which the lanes take no notice: they
+    /// are never -0.
     /// Safety: rows of `s` are `ld` floats apart and hold their keys, rounded up to STEP; `m` and `r` are `stat` apart.
     pub(super) unsafe fn softmax_rows<F>(rows: Rows, s: *mut f32, ld: usize, m: *mut f32, r: *mut f32, stat: usize) {
         // Two passes over the tile rather than one over each row: a row's steps wait for each other, rows do not.
         for i in 0..rows.count {
-            let n = rows.keys(i);
             // SAFETY: the caller's promise.
-            unsafe {
-                let row = s.add(i * ld);
-                for j in n..n.next_multiple_of(STEP) {
-                    *row.add(j) = f32::NEG_INFINITY;
-                }
-                *m.add(i * stat) = greatest(n.next_multiple_of(STEP), row);
-            }
+            unsafe { *m.add(i * stat) = greatest(rows.keys(i), s.add(i * ld)) }
         }
         for i in 0..rows.count {
             // SAFETY: the caller's promise.
             unsafe {
                 let (row, max) = (s.add(i * ld), *m.add(i * stat));
-                let padded = rows.keys(i).next_multiple_of(STEP);
+                let last = last_vector(rows.keys(i));
+                let tail = first(rows.keys(i) - last);
                 let mut lanes = [[0.0_f32; STEP]; LANES / STEP];
                 let mut j = 0;
-                while j + LANES <= padded {
+                while j + LANES <= last {
                     for lanes in &mut lanes {
-                        weigh::<F>(row.add(j), max, lanes);
+                        weigh::<F>(row.add(j), max, first(STEP), lanes);
                         j += STEP;
                     }
                 }
                 for lanes in &mut lanes {
-                    if j < padded {
-                        weigh::<F>(row.add(j), max, lanes);
+                    if j <= last {
+                        weigh::<F>(row.add(j), max, if j == last { tail } else { first(STEP) }, lanes);
                         j += STEP;
                     }
                 }
@@ -135,14 +185,14 @@ kernel! {
     }
 }
 
-/// Scores to weights, which are also added to the lanes.
+/// Scores to weights, +0 outside the mask, which are also added to the lanes.
 #[inline(always)]
-unsafe fn weigh<F: Fma>(s: *mut f32, max: f32, lanes: &mut [f32; STEP]) {
+unsafe fn weigh<F: Fma>(s: *mut f32, max: f32, mask: &[u32; STEP], lanes: &mut [f32; STEP]) {
     // SAFETY: the caller's row holds STEP floats.
     unsafe {
-        let mut e: [f32; STEP] = *s.cast();
-        for (e, lane) in e.iter_mut().zip(lanes) {
-            *e = exp::<F>(*e - max);
+        let mut e = weights::<F>(*s.cast(), max);
+        for ((e, mask), lane) in e.iter_mut().zip(mask).zip(lanes) {
+            *e = f32::from_bits(e.to_bits() & mask);
             *lane += *e;
         }
         *s.cast() = e;
@@ -152,18 +202,9 @@ unsafe fn weigh<F: Fma>(s: *mut f32, max: f32, lanes: &mut [f32; STEP]) {
 /// Hints that rows of `dim` floats, `ld` apart, will be read soon: too far apart for the machine to guess.
 #[inline]
 pub(super) fn fetch_rows(rows: usize, dim: usize, x: *const f32, ld: usize) {
-    #[cfg(target_arch = "x86_64")]
     for i in 0..rows {
-        for d in (0..dim).step_by(16) {
-            // SAFETY: a hint, which no address makes go wrong; every machine of this kind has the instruction.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T1>(x.wrapping_add(i * ld + d).cast());
-            }
-        }
+        fetch(x.wrapping_add(i * ld), dim);
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (rows, dim, x, ld);
 }
 
 kernel! {
@@ -177,10 +218,14 @@ kernel! {
             unsafe {
                 let (row, dp) = (s.add(i * ld), dp.add(i * ld));
                 let (max, delta) = (*m.add(i * stat), *delta.add(i));
-                for j in 0..rows.keys(i).next_multiple_of(STEP) {
-                    let e = exp::<F>(*row.add(j) - max);
-                    *row.add(j) = e;
-                    *dp.add(j) = e * (*dp.add(j) - delta);
+                for j in (0..rows.keys(i)).step_by(STEP) {
+                    let e = weights::<F>(*row.add(j).cast(), max);
+                    let mut ds: [f32; STEP] = *dp.add(j).cast();
+                    for (ds, e) in ds.iter_mut().zip(e) {
+                        *ds = e * (*ds - delta);
+                    }
+                    *row.add(j).cast() = e;
+                    *dp.add(j).cast() = ds;
                 }
             }
         }
