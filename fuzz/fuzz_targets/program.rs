@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use exact::{DType, Device, Limits, Program, Session};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: Limits = Limits { memory_bytes: 1 << 20 };
+const LIMITS: Limits = Limits { memory_bytes: 1 << 20, work: 1 << 26 };
 /// More operations than that teach nothing, and take long.
 const OPERATIONS: usize = 64;
 

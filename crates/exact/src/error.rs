@@ -125,6 +125,21 @@ pub enum Error {
         /// Which operation of the program that is.
         at: usize,
     },
+    /// A program that is more work than its owner allows.
+    #[error(
+        "the program is {needed} steps of work and the limit is {limit}: raise the limit or make the batch smaller \
+         (most of it is {op}, operation {at})"
+    )]
+    Work {
+        /// How much it is.
+        needed: u64,
+        /// How much it may be.
+        limit: u64,
+        /// The operation that is most of it.
+        op: &'static str,
+        /// Which operation of the program that is.
+        at: usize,
+    },
     /// A program within its owner's limit that the system has no memory for.
     #[error("the system does not give {words} words of 4 bytes: lower the limit, or make the batch smaller")]
     Unavailable {

@@ -69,6 +69,9 @@ impl Plan {
 fn in_place(op: &Op) -> &'static [(usize, usize)] {
     match op {
         Op::Unary(_) | Op::Unit | Op::ToFloat | Op::WriteRows => &[(0, 0)],
+        // These read all of a row before they write it, and then element for element.
+        Op::Softmax | Op::TokenLogprobGrad | Op::Rope { .. } => &[(0, 0)],
+        Op::RmsNormGrad => &[(3, 0)],
         Op::Binary(_) | Op::Int(_) | Op::Swiglu => &[(0, 0), (1, 0)],
         Op::Fma => &[(0, 0), (1, 0), (2, 0)],
         Op::Select => &[(1, 0), (2, 0)],

@@ -20,12 +20,14 @@ use crate::spec::At;
 pub struct Limits {
     /// The most bytes for tensors and working memory together.
     pub memory_bytes: u64,
+    /// The most steps of work in a run, as [`Program::work`] counts them.
+    pub work: u64,
 }
 
 impl Default for Limits {
-    /// Eight gibibytes.
+    /// Eight gibibytes, and no limit on the work.
     fn default() -> Limits {
-        Limits { memory_bytes: 8 << 30 }
+        Limits { memory_bytes: 8 << 30, work: u64::MAX }
     }
 }
 
@@ -95,16 +97,25 @@ impl Session {
         limits: Limits,
         with: Option<&Session>,
     ) -> Result<Session, Error> {
+        let needed = program.work();
+        if needed > limits.work {
+            let largest = (0..program.len()).max_by_key(|at| program.work_of(*at));
+            let (op, at) = largest.map_or(("none", 0), |at| (program.operations[at].op.name(), at));
+            return Err(Error::Work { needed, limit: limits.work, op, at });
+        }
         let plan = Plan::new(program, device, limits.memory_bytes)?;
         let state = |(name, ty): (&str, Type)| {
-            let shared = with.and_then(|s| Some((s, s.program.states().position(|(n, _)| n == name)?)));
-            if let Some((session, i)) = shared {
-                let expected = session.program.leaves[session.program.inputs + i].ty;
+            let of_that_name = |session: &'_ Session| match session.names.get(name) {
+                Some((Kind::State, leaf)) => Some(*leaf as usize),
+                _ => None,
+            };
+            if let Some((session, leaf)) = with.and_then(|session| Some((session, of_that_name(session)?))) {
+                let expected = session.program.leaves[leaf].ty;
                 if expected != ty {
                     let (name, given) = (name.to_owned(), ty.to_string());
                     return Err(Error::Data { name, expected, given });
                 }
-                return Ok(session.states[i].clone());
+                return Ok(session.states[leaf - session.program.inputs].clone());
             }
             let memory = Memory::zeroed(ty.shape.elements())?;
             Ok(Arc::new(State { memory, stale: AtomicBool::new(false) }))

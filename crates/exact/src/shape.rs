@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::Error;
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("sizes are counted in `usize` and may be beyond 32 bits: `exact` needs a 64-bit target");
+
 /// The most axes a tensor may have.
 pub const MAX_RANK: usize = 6;
 /// The most elements a tensor may have (2^40, four tebibytes of `f32`).

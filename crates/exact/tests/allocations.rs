@@ -151,14 +151,14 @@ fn what_is_refused_allocates_next_to_nothing() {
         let peak = peak(|| {
             let program = Program::decode(&bytes).unwrap();
             for memory_bytes in [0, 64 << 20, 1 << 50] {
-                let refused = Session::new(&program, &device, Limits { memory_bytes });
+                let refused = Session::new(&program, &device, Limits { memory_bytes, ..Limits::default() });
                 assert!(matches!(refused, Err(Error::Memory { .. })));
             }
         });
         assert!(peak < 2 * small, "{peak} bytes to refuse a program of {}", bytes.len());
 
         // Whose owner allows more than there is.
-        let all = Limits { memory_bytes: u64::MAX };
+        let all = Limits { memory_bytes: u64::MAX, ..Limits::default() };
         let error = Session::new(&Program::decode(&bytes).unwrap(), &device, all).unwrap_err();
         assert!(matches!(error, Error::Unavailable { .. }), "{error}");
     }

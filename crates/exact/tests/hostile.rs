@@ -19,7 +19,7 @@ use exact::{
 use proptest::prelude::*;
 
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/hostile.txt");
-const TIGHT: Limits = Limits { memory_bytes: 64 << 20 };
+const TIGHT: Limits = Limits { memory_bytes: 64 << 20, work: u64::MAX };
 /// Elements that a decoded program may work through in a test; more is refused by the test, not by the library.
 const PATIENCE: u64 = 1 << 16;
 
@@ -399,6 +399,9 @@ fn programs_that_are_too_long_to_ship_are_not_built() {
 #[test]
 fn empty_tensors_with_long_axes_are_done_at_once() {
     let long = u32::MAX as usize;
+    let kv = f32(&[1, 3, 2, 4]);
+    let none = [f32(&[1, 0, 2, 4]), kv, kv, u32(&[1])];
+    let stat = [f32(&[1, 2, 0]); 2];
     let rope = [f32(&[1, long, 1, 0]), f32(&[long, 0]), f32(&[long, 0])];
     let cases: Vec<(Op, Vec<Type>)> = vec![
         (Op::Rope { inverse: false }, rope.to_vec()),
@@ -413,6 +416,12 @@ fn empty_tensors_with_long_axes_are_done_at_once() {
         (Op::RmsNormWeightGrad, vec![f32(&[0, 5, 0]), f32(&[0, 5]), f32(&[0, 5, 0])]),
         (Op::Conv3dWeightGrad { pad: [0; 3], kernel: [1; 3] }, vec![f32(&[1, 1, 1, long, 0]); 2]),
         (Op::Philox { words: 0 }, vec![u32(&[0, 4])]),
+        (Op::Attention { scale: 1.0, causal: true }, vec![f32(&[1, 2, 0, 4]), kv, kv, u32(&[1])]),
+        (Op::Attention { scale: 1.0, causal: true }, vec![f32(&[1, 0, 2, 4]), kv, kv, u32(&[1])]),
+        (
+            Op::AttentionGrad { scale: 1.0, causal: true },
+            [&none[..], &none[..1], &stat[..], &none[..1]].concat(),
+        ),
         (Op::Binary(BinaryFn::Add), vec![f32(&[long, 0]), f32(&[1, 1])]),
     ];
     for (op, operands) in cases {

@@ -116,10 +116,10 @@ proptest! {
         for device in [&Device::scalar(), &devices()[devices().len() - 1].1] {
             let needed = Session::bytes_needed(&program, device);
             prop_assert!(needed >= bytes_of(&program));
-            let session = Session::new(&program, device, Limits { memory_bytes: needed });
+            let session = Session::new(&program, device, Limits { memory_bytes: needed, ..Limits::default() });
             prop_assert_eq!(session.unwrap().bytes(), needed);
             if needed > 0 {
-                match Session::new(&program, device, Limits { memory_bytes: needed - 1 }) {
+                match Session::new(&program, device, Limits { memory_bytes: needed - 1, ..Limits::default() }) {
                     Err(Error::Memory { needed: said, limit, .. }) => prop_assert_eq!((said, limit), (needed, needed - 1)),
                     other => prop_assert!(false, "{:?}", other),
                 }

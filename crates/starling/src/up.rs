@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Done<()> {
     let threads =
         options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let device = Device::cpu(threads);
-    let limits = Limits { memory_bytes: options.memory << 20 };
+    let limits = Limits { memory_bytes: options.memory << 20, ..Limits::default() };
     let alphabet = Alphabet::new("abcdefghijklmnopqrstuvwxyz=");
     let config = Config {
         vocabulary: alphabet.len(),

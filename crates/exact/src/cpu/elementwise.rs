@@ -1,4 +1,4 @@
-//! Element-by-element operations: broadcasting and threads around the kernels of [`map`](super::map).
+//! Element-by-element operations: broadcasting and threads around the kernels of [`map`].
 
 use super::gemm::Cx;
 use super::map::{self, Operand};

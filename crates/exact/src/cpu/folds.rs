@@ -1,4 +1,4 @@
-//! Folding an axis, on all threads, around the kernels of [`reduce`](super::reduce).
+//! Folding an axis, on all threads, around the kernels of [`reduce`].
 
 use super::gemm::Cx;
 use super::reduce::{self, Folds, LANES};

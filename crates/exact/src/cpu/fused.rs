@@ -1,4 +1,4 @@
-//! The fused operations, on all threads: rows of them at a time to the kernels of [`rows`](super::rows).
+//! The fused operations, on all threads: rows of them at a time to the kernels of [`rows`].
 
 use super::attention::Attention;
 use super::gemm::Cx;

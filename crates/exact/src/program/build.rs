@@ -210,7 +210,7 @@ impl Builder {
 
     /// The finished program: only what outputs and states need, in the order it was built.
     ///
-    /// It is refused if its encoding would be longer than [`MAX_ENCODED_BYTES`](crate::MAX_ENCODED_BYTES): whatever can be
+    /// It is refused if its encoding would be longer than [`MAX_ENCODED_BYTES`]: whatever can be
     /// built can be shipped.
     pub fn finish(self) -> Result<Program, Error> {
         let mut needed = vec![false; self.nodes.len()];

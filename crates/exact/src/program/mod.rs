@@ -6,6 +6,7 @@ mod gradient;
 pub(crate) mod infer;
 pub(crate) mod op;
 mod print;
+mod work;
 
 pub use build::{AdamState, AdamW, Builder, Element, RopeTables, Var};
 pub use code::{MAX_ENCODED_BYTES, ProgramHash};
@@ -14,7 +15,7 @@ use crate::shape::Type;
 use op::Op;
 
 /// The most operations a program may have.
-pub const MAX_OPERATIONS: usize = 1 << 20;
+pub const MAX_OPERATIONS: usize = 1 << 18;
 /// The most bytes in the name of an input, state or output.
 pub const MAX_NAME_BYTES: usize = 256;
 

@@ -47,7 +47,7 @@ pub(crate) struct Run {
     pub(crate) error: Option<Error>,
 }
 
-pub(crate) const ROOMY: Limits = Limits { memory_bytes: 1 << 30 };
+pub(crate) const ROOMY: Limits = Limits { memory_bytes: 1 << 30, work: u64::MAX };
 
 /// Runs a program as often as the feeds have runs, up to the first failure.
 pub(crate) fn play(program: &Program, device: &Device, feeds: &[Feed], watched: bool) -> Vec<Run> {
