@@ -68,9 +68,14 @@ impl Plan {
 /// Which results may lie where an operand lay: pairs of operand and result whose elements are read and written one for one.
 fn in_place(op: &Op) -> &'static [(usize, usize)] {
     match op {
-        Op::Unary(_) | Op::Unit | Op::ToFloat | Op::WriteRows => &[(0, 0)],
-        // These read all of a row before they write it, and then element for element.
-        Op::Softmax | Op::TokenLogprobGrad | Op::Rope { .. } => &[(0, 0)],
+        // The last three read all of a row before they write it, and then element for element; so does the gradient below.
+        Op::Unary(_)
+        | Op::Unit
+        | Op::ToFloat
+        | Op::WriteRows
+        | Op::Rope { .. }
+        | Op::Softmax
+        | Op::TokenLogprobGrad => &[(0, 0)],
         Op::RmsNormGrad => &[(3, 0)],
         Op::Binary(_) | Op::Int(_) | Op::Swiglu => &[(0, 0), (1, 0)],
         Op::Fma => &[(0, 0), (1, 0), (2, 0)],
