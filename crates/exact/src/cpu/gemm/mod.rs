@@ -175,9 +175,15 @@ impl Grid {
         let cells = tasks.min(most).div_ceil(batch);
         let panels = n.div_ceil(unit);
         let bands = m.div_ceil(kernels.rows);
-        // Splitting N costs nothing, since A is not packed. A big B read in place is better cut both ways.
+        // Splitting N costs nothing, since A is not packed. A big B read in place is better cut both ways, into cells as square
+        // as their number allows: all of it, or some threads would work alone in the end.
         let across = if big && b_by_rows {
-            (cells as f64 * n as f64 / m as f64).sqrt().round() as usize
+            let skew = |across: usize| {
+                let (wide, high) = (n as f64 / across as f64, m as f64 / (cells / across) as f64);
+                (wide / high).max(high / wide)
+            };
+            let divisors = (1..=cells).filter(|across| cells.is_multiple_of(*across));
+            divisors.min_by(|a, b| skew(*a).total_cmp(&skew(*b))).unwrap_or(1)
         } else {
             cells
         };
