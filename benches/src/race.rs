@@ -1,5 +1,7 @@
 //! Contenders taking turns.
 
+use std::time::Duration;
+
 use crate::{Bench, Result};
 
 /// One that does the work: `turn(reps)` does it `reps` times and says how many seconds each took.
@@ -13,6 +15,10 @@ impl<'a> Contender<'a> {
         Contender { name: name.to_owned(), turn: Box::new(turn) }
     }
 }
+
+/// Between turns. The threads of the last contender may look for more work for a while before they sleep (those of OpenMP
+/// for some milliseconds), and would take a processor from the next one.
+const REST: Duration = Duration::from_millis(15);
 
 /// The median seconds per call of each contender.
 ///
@@ -29,6 +35,7 @@ pub(crate) fn race(bench: &Bench, contenders: &mut [Contender<'_>]) -> Result<Ve
         for i in 0..contenders.len() {
             let i = (i + round) % contenders.len();
             let turn = &mut contenders[i].turn;
+            std::thread::sleep(REST);
             // A long call warms itself.
             if reps[i] > 1 {
                 turn(reps[i].div_ceil(8))?;
