@@ -1,6 +1,7 @@
 //! `starling up`: a model learns a small skill from nothing, answers, and is checked by a device that computes differently.
 
 use std::error::Error;
+use std::io::Write;
 use std::time::Instant;
 
 use clap::Args;
@@ -9,6 +10,13 @@ use lm::{
     Alphabet, Batch, Checker, Config, Finding, Learner, Model, Objective, Optimiser, Rollout, Sampling,
     Speaker,
 };
+
+/// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
+macro_rules! say {
+    ($($line:tt)*) => {
+        writeln!(std::io::stdout(), $($line)*)?
+    };
+}
 
 /// How it runs.
 #[derive(Args)]
@@ -59,14 +67,14 @@ pub(crate) fn run(options: &Options) -> Done<()> {
         qkv_bias: false,
         qk_norm: false,
     };
-    println!("Starling {} on this machine: {device:?}", env!("CARGO_PKG_VERSION"));
-    println!(
+    say!("Starling {} on this machine: {device:?}", env!("CARGO_PKG_VERSION"));
+    say!(
         "\nA model of {} numbers is born from seed {}. It is to write words backwards.",
         config.size(),
         options.seed
     );
     let model = Model::new(config, options.seed, &device, limits)?;
-    println!("  its weights   {}", short(&model.root()?));
+    say!("  its weights   {}", short(&model.root()?));
     let words = Words { seed: options.seed };
 
     same_bits_twice(options, &model, &words, &alphabet, limits)?;
@@ -97,7 +105,7 @@ fn same_bits_twice(
     if roots[0] != roots[1] {
         return Err("two devices disagree about one step of learning: please report this machine".into());
     }
-    println!("  one step      {} on 2 threads, and the same on {other:?}", short(&roots[0]));
+    say!("  one step      {} on 2 threads, and the same on {other:?}", short(&roots[0]));
     Ok(())
 }
 
@@ -113,12 +121,12 @@ fn optimiser() -> Optimiser {
 fn teach(options: &Options, model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Done<()> {
     let mut learner = Learner::new(model, Objective::Imitate, &optimiser(), ROWS, TOKENS, limits)?;
     let program = learner.program();
-    println!(
+    say!(
         "\nIt learns from {ROWS} examples a step. A step is one program of {} operations, {},",
         program.len(),
         short(&program.hash().0)
     );
-    println!(
+    say!(
         "forward pass, gradients, clipping and optimiser together; {} MiB of memory.",
         learner.bytes() >> 20
     );
@@ -130,14 +138,14 @@ fn teach(options: &Options, model: &Model, words: &Words, alphabet: &Alphabet, l
         let done = step + 1;
         if done % (options.steps / 10).max(1) == 0 || done == options.steps {
             let right = exam(model, words, alphabet, limits)?;
-            println!(
+            say!(
                 "  step {done:4}   loss {:.3}   {right:3} of {EXAM} words it has never seen   {:.0} s",
                 progress.loss,
                 begin.elapsed().as_secs_f32()
             );
         }
     }
-    println!("  its weights   {}", short(&model.root()?));
+    say!("  its weights   {}", short(&model.root()?));
     Ok(())
 }
 
@@ -152,7 +160,7 @@ fn exam(model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Do
 }
 
 fn ask(model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Done<Vec<Rollout>> {
-    println!("\nIt is asked, and draws its answers by chance from what it thinks likely:");
+    say!("\nIt is asked, and draws its answers by chance from what it thinks likely:");
     let asked: Vec<String> = ["starling", "murmur"]
         .map(str::to_owned)
         .into_iter()
@@ -165,7 +173,7 @@ fn ask(model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Don
     for (word, rollout) in asked.iter().zip(&rollouts) {
         let answer = alphabet.decode(&rollout.answer);
         let verdict = if answer == backwards(word) { "right" } else { "wrong" };
-        println!("  {word:>8} = {answer:8}  {verdict}");
+        say!("  {word:>8} = {answer:8}  {verdict}");
     }
     Ok(rollouts)
 }
@@ -173,15 +181,12 @@ fn ask(model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Don
 /// Whether the answers are the model's own is for anyone to check, in one pass and on other hardware; then the lies.
 fn check(model: &Model, rollouts: &[Rollout], limits: Limits) -> Done<()> {
     let other = other_device();
-    println!("\nAnyone can check that it said so. Here: {other:?}, one forward pass for all answers.");
+    say!("\nAnyone can check that it said so. Here: {other:?}, one forward pass for all answers.");
     let mut copy = model.copy_to(&other, limits)?;
     let mut checker = Checker::new(&copy, rollouts.len(), TOKENS, limits)?;
     let findings = checker.check(rollouts)?;
     let holds = findings.iter().filter(|f| **f == Finding::Holds).count();
-    println!(
-        "  as it was     {holds} of {} hold, every token and every bit of its probability",
-        rollouts.len()
-    );
+    say!("  as it was     {holds} of {} hold, every token and every bit of its probability", rollouts.len());
     if holds != rollouts.len() {
         return Err("an honest answer was found wrong: please report this machine".into());
     }
@@ -192,31 +197,52 @@ fn check(model: &Model, rollouts: &[Rollout], limits: Limits) -> Done<()> {
         tell(&mut told[0]);
         lies.push((what, told));
     };
-    lie("another token", |r| r.answer[1] = 2 + (r.answer[1] - 1) % 26);
-    lie("another seed", |r| r.seed += 1_000_003);
-    lie("a bit of a probability", |r| r.logps[2] = f32::from_bits(r.logps[2].to_bits() ^ 1));
+    lie("another token", |r| {
+        let at = r.answer.len() / 2;
+        r.answer[at] = (r.answer[at] + 1) % 26;
+    });
+    lie("another question", |r| r.prompt[0] = 2 + (r.prompt[0] - 1) % 26);
+    lie("a bit of a probability", |r| {
+        let at = r.logps.len() / 2;
+        r.logps[at] = f32::from_bits(r.logps[at].to_bits() ^ 1);
+    });
     for (what, told) in lies {
         tell_finding(what, &checker.check(&told)?[0])?;
     }
+    // A weight's bit always changes the root; whether an answer shows it depends on how much it weighs.
     let name = "model.layers.1.mlp.up_proj.weight";
     let mut weight = copy.weight(name)?;
     let at = weight.len() / 2;
-    weight[at] = f32::from_bits(weight[at].to_bits() ^ (1 << 12));
+    weight[at] = f32::from_bits(weight[at].to_bits() ^ (1 << 20));
     copy.set_weight(name, &weight)?;
-    tell_finding("one bit of one weight", &checker.check(rollouts)?[0])
+    let root = copy.root()?;
+    if root == model.root()? {
+        return Err("one bit of one weight went unnoticed: please report this machine".into());
+    }
+    let fallen = checker.check(rollouts)?.iter().filter(|f| **f != Finding::Holds).count();
+    say!(
+        "  one bit of one weight  caught: the weights are {}, and {fallen} of {} answers fall",
+        short(&root),
+        rollouts.len()
+    );
+    Ok(())
 }
 
 fn tell_finding(what: &str, finding: &Finding) -> Done<()> {
     match finding {
-        Finding::Token { at, .. } => println!("  {what:22} caught at token {at}"),
+        Finding::Token { at, .. } => {
+            say!("  {what:22} caught at token {at}");
+        }
         Finding::Logp { at, claimed, right } => {
-            println!(
+            say!(
                 "  {what:22} caught at token {at}: {:08x} should be {:08x}",
                 claimed.to_bits(),
                 right.to_bits()
             );
         }
-        Finding::Malformed => println!("  {what:22} caught: malformed"),
+        Finding::Malformed => {
+            say!("  {what:22} caught: malformed");
+        }
         Finding::Holds => return Err(format!("{what} went unnoticed: please report this machine").into()),
     }
     Ok(())
