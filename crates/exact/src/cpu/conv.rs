@@ -5,8 +5,9 @@
 //! copied into a frame of zeros, where the rows of the patch matrix lie in runs of `kw * ci` floats, and the tiles walk
 //! over those; the gradient walks over the same frame by columns.
 
+use super::Shared;
 use super::gemm::tile::{Kernels, Mode, Tile, Walk, kernels};
-use super::gemm::{BLOCK, Cx, Out};
+use super::gemm::{BLOCK, Cx};
 use crate::spec::math::canon;
 
 /// Floats of the frame that a worker of the forward direction fills at a time, unless one plane's windows are more.
@@ -102,7 +103,7 @@ impl Conv3d {
         }
         let planes = self.planes(cx.pool.threads());
         let chunks = d.div_ceil(planes);
-        let (x, weights, y) = (Out(x.cast_mut()), Out(weights.cast_mut()), Out(y));
+        let (x, weights, y) = (Shared(x.cast_mut()), Shared(weights.cast_mut()), Shared(y));
         let kernels = kernels(cx.level);
         cx.pool.run(self.n * chunks, &|task, worker| {
             let (n, z) = (task / chunks, task % chunks * planes);
@@ -167,7 +168,7 @@ impl Conv3d {
     /// # Safety
     /// As for [`Conv3d::forward`], with [`Conv3d::grad_scratch_floats`].
     pub(crate) unsafe fn weight_grad(&self, cx: &Cx, x: *const f32, dy: *const f32, dw: *mut f32) {
-        let (x, dy, dw) = (Out(x.cast_mut()), Out(dy.cast_mut()), Out(dw));
+        let (x, dy, dw) = (Shared(x.cast_mut()), Shared(dy.cast_mut()), Shared(dw));
         let [kd, kh, _] = self.kernel;
         let kernels = kernels(cx.level);
         // Each task frames every image anew, so there are no more of them than threads.

@@ -15,9 +15,10 @@ use super::rows::{
 };
 use super::{Attention, Inputs};
 use crate::Level;
+use crate::cpu::Shared;
 use crate::cpu::gemm::pack::pack;
 use crate::cpu::gemm::tile::{Kernels, Mode, kernels};
-use crate::cpu::gemm::{BLOCK, Cx, Out};
+use crate::cpu::gemm::{BLOCK, Cx};
 
 /// Rows of keys that are fetched ahead: the hardware finds its own way to more.
 const FETCHED: usize = 128;
@@ -51,13 +52,13 @@ impl Attention {
         dv: *mut f32,
     ) {
         let (inputs, given) = (Inputs { q, k, v, start }, Given { o, m, r, go });
-        let (dq, dk, dv) = (Out(dq), Out(dk), Out(dv));
+        let (dq, dk, dv) = (Shared(dq), Shared(dk), Shared(dv));
         cx.pool.run(self.batch * self.heads, &|head, worker| {
             let (b, h) = (head / self.heads, head % self.heads);
             let (queries, keys) = (b * self.queries, b * self.keys);
             // SAFETY: each task writes its own head; the rest is the caller's promise.
             unsafe {
-                let out = |x: Out, row: usize| x.at((row * self.heads + h) * self.dim);
+                let out = |x: Shared<f32>, row: usize| x.at((row * self.heads + h) * self.dim);
                 self.head_backward(
                     cx,
                     worker,

@@ -17,9 +17,10 @@ mod tests;
 use product::{panel_product, ragged_product};
 use rows::{Ahead, Rows, STEP, fetch_rows, scale_each_row, scale_rows, softmax_rows};
 
+use super::Shared;
+use super::gemm::Cx;
 use super::gemm::pack::pack;
 use super::gemm::tile::kernels;
-use super::gemm::{Cx, Out};
 use crate::Level;
 
 /// Floats of scores that one worker holds, unless a single band of a tile's rows is more.
@@ -96,7 +97,7 @@ impl Attention {
         r: *mut f32,
     ) {
         let inputs = Inputs { q, k, v, start };
-        let (o, m, r) = (Out(o), Out(m), Out(r));
+        let (o, m, r) = (Shared(o), Shared(m), Shared(r));
         if self.queries == 1 {
             // The heads of a group see the same keys: they make one tile, if that leaves a task for each thread.
             let together = self.batch * self.kv_heads >= cx.pool.threads();

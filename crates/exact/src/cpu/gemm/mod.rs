@@ -13,7 +13,7 @@ pub(super) mod tile;
 
 use serial::Product;
 
-use crate::cpu::{Level, Pool};
+use crate::cpu::{Level, Pool, Shared};
 
 /// The spec's block of K.
 pub(crate) const BLOCK: usize = 512;
@@ -71,24 +71,6 @@ impl Cx<'_> {
     }
 }
 
-/// A pointer that tasks on several threads write through, each to places of its own.
-#[derive(Clone, Copy)]
-pub(crate) struct Out(pub(crate) *mut f32);
-
-// SAFETY: a pointer; who writes through it answers for the memory.
-unsafe impl Send for Out {}
-// SAFETY: as above.
-unsafe impl Sync for Out {}
-
-impl Out {
-    /// The place `offset` floats on. (A method, so that closures capture the whole, not the bare pointer.)
-    #[inline]
-    pub(crate) unsafe fn at(self, offset: usize) -> *mut f32 {
-        // SAFETY: the caller keeps to the buffer.
-        unsafe { self.0.add(offset) }
-    }
-}
-
 /// The floats of scratch that each worker needs for [`matmul`] of this size. At most about 600 thousand.
 pub(crate) fn scratch_floats(level: Level, m: usize, n: usize, k: usize) -> usize {
     serial::scratch_floats(level, m, n, k)
@@ -119,7 +101,7 @@ pub(crate) unsafe fn matmul(
     }
     let grid = Grid::new(cx, batch, m, n, k, b.cs == 1);
     let units = batch * grid.down * grid.across;
-    let c = Out(c);
+    let c = Shared(c);
     let one = |unit: usize, worker: usize| {
         let (x, cell) = (unit / (grid.down * grid.across), unit % (grid.down * grid.across));
         let (rows, columns) = grid.cell(cell, m, n);
