@@ -23,7 +23,7 @@ const REST: Duration = Duration::from_millis(15);
 /// The median seconds per call of each contender.
 ///
 /// They take turns, so that whatever slows the machine for a while slows all of them; each round begins with the next
-/// one, and each turn with a call or so that is not counted, since the last contender left its own data in the caches.
+/// one, and each turn with calls that are not counted, since the last contender left its own data in the caches.
 pub(crate) fn race(bench: &Bench, contenders: &mut [Contender<'_>]) -> Result<Vec<f64>> {
     let (rounds, turn_seconds) = if bench.quick { (3, 0.002) } else { (11, 0.02) };
     let mut reps = Vec::with_capacity(contenders.len());
@@ -36,9 +36,10 @@ pub(crate) fn race(bench: &Bench, contenders: &mut [Contender<'_>]) -> Result<Ve
             let i = (i + round) % contenders.len();
             let turn = &mut contenders[i].turn;
             std::thread::sleep(REST);
-            // A long call warms itself.
+            // A long call warms itself. Short ones are given a whole turn: threads that have just woken may share a
+            // processor for some milliseconds before the system moves one of them.
             if reps[i] > 1 {
-                turn(reps[i].div_ceil(8))?;
+                turn(reps[i])?;
             }
             times[i].push(turn(reps[i])?);
         }
