@@ -1,0 +1,1 @@
+//! Identity, coordination and money on any Ethereum chain, one of them built in.

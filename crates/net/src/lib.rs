@@ -1,0 +1,1 @@
+//! Peers that find each other, talk within limits, and move large things.
