@@ -67,6 +67,69 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
         }
         together.report(&bench.report, &format!("decode, {threads}T"), Unit::Rate("GF/s"));
     }
+    bench.report.open("packed", "the same with weights of 4 bits, next to our own with weights of 32");
+    for threads in [1, 2] {
+        for m in if bench.quick { vec![1] } else { vec![1, 8, 64] } {
+            for [k, n] in DECODE {
+                packed(bench, threads, m, n, k)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Races a product with packed weights and one with the same weights unpacked.
+fn packed(bench: &mut Bench, threads: usize, m: usize, n: usize, k: usize) -> Result {
+    const GROUP: usize = 32;
+    let weights = |b: &mut Builder| -> Result<_> {
+        let words = b.input::<u32>("words", &[k / 8, n])?;
+        Ok((words, b.input::<f32>("scale", &[k / GROUP, n])?, b.input::<f32>("shift", &[k / GROUP, n])?))
+    };
+    let device = Device::cpu(threads);
+
+    let mut b = Builder::new();
+    let a = b.input::<f32>("a", &[m, k])?;
+    let (words, scale, shift) = weights(&mut b)?;
+    let c = b.packed_matmul(a, 4, words, scale, shift)?;
+    b.output("c", c)?;
+    let mut narrow = Session::new(&b.finish()?, &device, Limits::default())?;
+
+    // Unpacked once, before the race, into a state that the wide product reads.
+    let mut b = Builder::new();
+    let (words, scale, shift) = weights(&mut b)?;
+    let state = b.state::<f32>("w", &[k, n])?;
+    let w = b.unpack(4, words, scale, shift)?;
+    b.assign(state, w)?;
+    let mut first = Session::new(&b.finish()?, &device, Limits::default())?;
+    let mut b = Builder::new();
+    let a = b.input::<f32>("a", &[m, k])?;
+    let w = b.state::<f32>("w", &[k, n])?;
+    let c = b.matmul(a, w)?;
+    b.output("c", c)?;
+    let mut wide = first.share(&b.finish()?, Limits::default())?;
+
+    let words: Vec<u32> = (0..k / 8 * n).map(|i| (i as u32).wrapping_mul(2_654_435_761)).collect();
+    let (a, scale, shift) = (fill(1, m * k, 1.0), fill(2, k / GROUP * n, 0.1), fill(3, k / GROUP * n, 0.5));
+    wide.write("a", &a)?;
+    narrow.write("a", &a)?;
+    for session in [&mut first, &mut narrow] {
+        session.write("words", &words)?;
+        session.write("scale", &scale)?;
+        session.write("shift", &shift)?;
+        session.run()?;
+    }
+    wide.run()?;
+    if wide.read::<f32>("c")? != narrow.read::<f32>("c")? {
+        return Err("packed weights gave another product".into());
+    }
+    let mut contenders = vec![
+        Contender::new("packed", |reps| clock::per_call(threads, reps, || Ok(narrow.run()?))),
+        Contender::new("ours, 32 bits", |reps| clock::per_call(threads, reps, || Ok(wide.run()?))),
+    ];
+    let seconds = race(bench, &mut contenders)?;
+    let rate = |seconds: f64| 2e-9 * (m * n * k) as f64 / seconds;
+    let figure = format!("{m}x{n}x{k} {threads}T");
+    bench.report.figure(&figure, Unit::Rate("GF/s"), rate(seconds[0]), "ours, 32 bits", rate(seconds[1]));
     Ok(())
 }
 

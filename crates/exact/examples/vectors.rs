@@ -58,6 +58,7 @@ fn files() -> Vec<(&'static str, Vec<Vector>)> {
         ("moved.txt", of(&moved, 10)),
         ("contracted.txt", [of(&contracted, 12), contractions()].concat()),
         ("fused.txt", [of(&fused, 12), fusions()].concat()),
+        ("packed.txt", of(&["unpack", "packed_matmul"], 10)),
         ("programs.txt", whole_programs()),
     ]
 }

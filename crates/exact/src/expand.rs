@@ -26,6 +26,7 @@ pub(crate) fn expand(op: &Op, b: &mut Builder, operands: &[ValueId]) -> Result<O
         Op::Conv3dWeightGrad { pad, kernel } => e.conv3d_weight_grad(*pad, *kernel)?,
         Op::AdamW { b1, b2, eps, decay } => e.adamw(*b1, *b2, *eps, *decay)?,
         Op::Sample => e.sample()?,
+        Op::PackedMatmul { bits } => e.packed_matmul(*bits)?,
         _ => return Ok(None),
     };
     Ok(Some(results))
@@ -346,6 +347,11 @@ impl Expansion<'_> {
         let step = self.b.mul(lr, u)?;
         let p = self.b.sub(p, step)?;
         Ok(vec![p.id, m.id, v.id])
+    }
+
+    fn packed_matmul(&mut self, bits: u8) -> Results {
+        let w = self.b.unpack(bits, self.ids(1), self.x(2), self.x(3))?;
+        Ok(vec![self.b.matmul(self.x(0), w)?.id])
     }
 
     /// The greatest of `x / temperature + Gumbel noise` among what top-k and top-p keep is a draw from their softmax.

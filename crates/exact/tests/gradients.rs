@@ -393,6 +393,20 @@ fn convolution() {
     }
 }
 
+/// By what they are multiplied with; the packed weights stay what they are.
+#[test]
+fn packed_weights() {
+    for (bits, words) in [(4, 3), (8, 6)] {
+        check(&format!("packed_matmul {bits}"), |t| {
+            let x = t.x(&[2, 24]);
+            let some: Vec<u32> = (0..words * 5).map(|i: u32| (i + 1).wrapping_mul(2_654_435_761)).collect();
+            let words = t.ids(&[words as usize, 5], &some);
+            let (scale, shift) = (t.leaf(&[3, 5], vec![0.01; 15]), t.leaf(&[3, 5], vec![-0.5; 15]));
+            t.b.packed_matmul(x, bits, words, scale, shift)
+        });
+    }
+}
+
 /// Padding is an image even where there is none.
 #[test]
 fn convolution_of_nothing() {

@@ -214,6 +214,8 @@ fn disturbed(op: Op, s: &mut Stream) -> Op {
         Op::Conv3d { .. } => Op::Conv3d { pad: [n(), n(), n()] },
         Op::Conv3dWeightGrad { .. } => Op::Conv3dWeightGrad { pad: [n(), n(), n()], kernel: [n(), n(), n()] },
         Op::AdamW { b2, eps, decay, .. } => Op::AdamW { b1: f32::from_bits(n()), b2, eps, decay },
+        Op::Unpack { .. } => Op::Unpack { bits: axis },
+        Op::PackedMatmul { .. } => Op::PackedMatmul { bits: axis },
         same => same,
     }
 }

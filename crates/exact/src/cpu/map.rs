@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use super::lanes::{Aligned, kernel};
 use super::narrow;
 use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
-use crate::spec::math::{self, SIN_SMALL, canon};
+use crate::spec::math::{self, canon};
 
 /// One input of a kernel: as many elements as the output has, or one for all.
 #[derive(Clone, Copy)]
@@ -33,8 +33,8 @@ kernel! {
                 UnaryFn::Exp => each1_by(n, x, out, narrow::exp::<F>, math::exp::<F>),
                 UnaryFn::Log => each1_by(n, x, out, narrow::log::<F>, math::log::<F>),
                 UnaryFn::Tanh => each1_by(n, x, out, narrow::tanh::<F>, math::tanh::<F>),
-                UnaryFn::Sin => each1_patched(n, x, out, math::sin_small::<F>, math::sin_huge::<F>),
-                UnaryFn::Cos => each1_patched(n, x, out, math::cos_small::<F>, math::cos_huge::<F>),
+                UnaryFn::Sin => each1_by(n, x, out, narrow::sin::<F>, math::sin::<F>),
+                UnaryFn::Cos => each1_by(n, x, out, narrow::cos::<F>, math::cos::<F>),
                 UnaryFn::Sigmoid => each1_by(n, x, out, narrow::sigmoid::<F>, math::sigmoid::<F>),
                 UnaryFn::Silu => each1_by(n, x, out, narrow::silu::<F>, math::silu::<F>),
                 UnaryFn::Gelu => each1(n, x, out, math::gelu::<F>),
@@ -201,34 +201,6 @@ unsafe fn each1_by(
 unsafe fn each2(n: usize, a: Operand, b: Operand, out: *mut f32, f: impl Fn(f32, f32) -> f32) {
     // SAFETY: the caller's contract.
     unsafe { each(n, [a, b], [out.cast()], |[a, b]| [canon(f(a, b)).to_bits()]) }
-}
-
-/// As [`each1`], with another function for |x| above [`SIN_SMALL`], which are few if any.
-#[inline(always)]
-unsafe fn each1_patched(
-    n: usize,
-    x: *const f32,
-    out: *mut f32,
-    small: impl Fn(f32) -> f32,
-    huge: impl Fn(f32) -> f32,
-) {
-    let mut copy = Aligned([0f32; CHUNK]);
-    let copy = &mut copy.0;
-    for start in (0..n).step_by(CHUNK) {
-        let len = CHUNK.min(n - start);
-        // SAFETY: start + len <= n elements are readable and writable, says the caller; the copy holds CHUNK.
-        unsafe {
-            copy.as_mut_ptr().copy_from_nonoverlapping(x.add(start), len);
-            let out = out.add(start);
-            each1(len, copy.as_ptr(), out, &small);
-            let is_huge = |x: f32| x.abs() > SIN_SMALL;
-            if copy[..len].iter().fold(false, |any, &x| any | is_huge(x)) {
-                for (i, &x) in copy[..len].iter().enumerate().filter(|(_, x)| is_huge(**x)) {
-                    *out.add(i) = canon(huge(x));
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::program::op::Op;
 use crate::shape::Type;
 use crate::spec::At;
 use conv::Conv3d;
+use gemm::packed::Packed;
 use gemm::{Cx, Mat};
 
 pub use level::Level;
@@ -99,6 +100,7 @@ fn scratch_per_worker(level: Level, threads: usize, op: &Op, operands: &[Type], 
             let p = Product::new(&operands[0], *ta, &results[0]);
             gemm::scratch_floats(level, p.m, p.n, p.k)
         }
+        Op::PackedMatmul { .. } => gemm::packed::scratch_floats(level, results[0].shape.dim(0)),
         Op::Attention { scale, causal } => {
             fused::attention(*scale, *causal, &operands[0], &operands[1]).scratch_floats(level)
         }
@@ -171,6 +173,14 @@ pub(crate) unsafe fn run(
             }
             Op::Matmul { ta, tb } => {
                 matmul(&cx, *ta, *tb, x, y[0]);
+                Ok(())
+            }
+            Op::Unpack { bits } => {
+                Packed::new(*bits, x).unpack(&cx, y[0].f32());
+                Ok(())
+            }
+            Op::PackedMatmul { bits } => {
+                Packed::new(*bits, &x[1..]).matmul(&cx, x[0].dim(0), x[0].f32(), y[0].f32());
                 Ok(())
             }
             Op::RmsNorm { .. }

@@ -5,7 +5,7 @@
 //! its value whether that is right: then it has the bits of the function in `spec::math`, and is not NaN. Where it is
 //! not right, the caller takes the long way.
 
-use crate::spec::math::{self, Fma, denominator, exp_parts, pow2};
+use crate::spec::math::{self, Fma, SIN_SMALL, denominator, exp_parts, pow2};
 
 /// Below this, e^x and its inverse are normal numbers.
 const MODERATE: f32 = 87.0;
@@ -22,13 +22,25 @@ pub(crate) fn exp<F: Fma>(x: f32) -> (f32, bool) {
 pub(crate) fn log<F: Fma>(x: f32) -> (f32, bool) {
     let least = f32::MIN_POSITIVE.to_bits();
     let normal = x.to_bits().wrapping_sub(least) < f32::INFINITY.to_bits() - least;
-    (math::log_normal::<F>(x, 0.0), normal)
+    (math::log_normal::<F>(x, None), normal)
 }
 
 /// The hyperbolic tangent, of all but NaN.
 #[inline(always)]
 pub(crate) fn tanh<F: Fma>(x: f32) -> (f32, bool) {
     (math::tanh::<F>(x), !x.is_nan())
+}
+
+/// The sine, of numbers whose remainder by a quarter turn is taken the short way.
+#[inline(always)]
+pub(crate) fn sin<F: Fma>(x: f32) -> (f32, bool) {
+    (math::sin_small::<F>(x), x.abs() <= SIN_SMALL)
+}
+
+/// The cosine, of the same numbers.
+#[inline(always)]
+pub(crate) fn cos<F: Fma>(x: f32) -> (f32, bool) {
+    (math::cos_small::<F>(x), x.abs() <= SIN_SMALL)
 }
 
 /// The inverse root, above zero and below inf.

@@ -464,6 +464,31 @@ impl Builder {
         self.push1(Op::WriteRows, &[cache.id, new.id, start.id])
     }
 
+    /// The matrix `[K, N]` that is kept in few bits: element `(k, n)` is `q * scale + shift`, rounded once, where q is the number
+    /// of `bits` bits (4 or 8) in `words[k / per, n]`, `per = 32 / bits` to a word, the lowest first, and the scale and
+    /// shift are those of the k's group `[k / (K / G), n]`.
+    pub fn unpack(
+        &mut self,
+        bits: u8,
+        words: Var<u32>,
+        scale: Var<f32>,
+        shift: Var<f32>,
+    ) -> Result<Var<f32>, Error> {
+        self.push1(Op::Unpack { bits }, &[words.id, scale.id, shift.id])
+    }
+
+    /// `x[M, K]` times the matrix that [`Builder::unpack`] would give, which is never made whole.
+    pub fn packed_matmul(
+        &mut self,
+        x: Var<f32>,
+        bits: u8,
+        words: Var<u32>,
+        scale: Var<f32>,
+        shift: Var<f32>,
+    ) -> Result<Var<f32>, Error> {
+        self.push1(Op::PackedMatmul { bits }, &[x.id, words.id, scale.id, shift.id])
+    }
+
     /// The patches of `x[N, D, H, W, C]` as rows `[N*D'*H'*W', kd*kh*kw*C]`, zeros outside.
     pub fn im2col(&mut self, x: Var<f32>, kernel: [usize; 3], pad: [usize; 3]) -> Result<Var<f32>, Error> {
         self.push1(Op::Im2col { kernel: narrow3(kernel)?, pad: narrow3(pad)? }, &[x.id])

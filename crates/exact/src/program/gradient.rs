@@ -291,6 +291,15 @@ impl Back<'_> {
                 let back = self.b.push1(op, &[g.id, self.operands[1], self.operands[2]])?;
                 self.give(0, back)
             }
+            Op::PackedMatmul { bits } => {
+                if self.wants(2) || self.wants(3) {
+                    return Err(Error::NoGradient { op: "packed_matmul (by its scales)" });
+                }
+                let (words, scale, shift) = (self.ids(1), self.x(2), self.x(3));
+                let w = self.b.unpack(*bits, words, scale, shift)?;
+                let back = self.b.matmul_t(g, false, w, true)?;
+                self.give(0, back)
+            }
             Op::Attention { scale, causal } => self.attention(*scale, *causal, g),
             Op::Conv3d { pad } => self.conv3d(*pad, g),
             _ => Err(Error::NoGradient { op: op.name() }),

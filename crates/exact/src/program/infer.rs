@@ -220,8 +220,28 @@ impl Operands<'_> {
                 self.require(k.to_vec() == [x.dim(0)] && p == k, "k and p must be [rows]")?;
                 Ok(u32(x))
             }
+            Op::Unpack { bits } => {
+                let [words, scale, shift] = self.take([U32, F32, F32])?;
+                Ok(f32(self.unpacked(*bits, &words, &scale, &shift)?))
+            }
             _ => self.infer_fused(),
         }
+    }
+
+    /// The matrix `[K, N]` that words of packed numbers hold.
+    fn unpacked(&self, bits: u8, words: &Shape, scale: &Shape, shift: &Shape) -> Result<Shape, Error> {
+        self.require(bits == 4 || bits == 8, "a packed number has 4 or 8 bits")?;
+        self.require(words.rank() == 2 && scale.rank() == 2, "words and scales must be matrices")?;
+        self.require(
+            scale == shift && scale.dim(1) == words.dim(1),
+            "needs a scale and a shift per column and group",
+        )?;
+        let groups = scale.dim(0);
+        self.require(
+            groups > 0 && words.dim(0).is_multiple_of(groups),
+            "the groups must share out the words of a column",
+        )?;
+        words.with(0, words.dim(0).saturating_mul(32 / usize::from(bits)))
     }
 
     fn infer_moved(&self) -> Result<Vec<Type>, Error> {
@@ -395,6 +415,11 @@ impl Operands<'_> {
                     "temperature, k and p must be [rows]",
                 )?;
                 Ok(u32(rows))
+            }
+            Op::PackedMatmul { bits } => {
+                let [x, words, scale, shift] = self.take([F32, U32, F32, F32])?;
+                let w = self.unpacked(*bits, &words, &scale, &shift)?;
+                Ok(f32(self.product(&x, &w, false, false)?))
             }
             _ => self.fail("is not a fused operation"),
         }

@@ -189,6 +189,12 @@ pub enum Op {
     AdamW { b1: f32, b2: f32, eps: f32, decay: f32 },
     /// `(logits[R, V], seeds[R, 4], temperature[R], top_k[R], top_p[R])` to ids `[R]`.
     Sample,
+
+    // Weights kept in few bits.
+    /// `(words[W, N], scale[G, N], shift[G, N])` to `[K, N]`: the numbers of `bits` bits in each word, times scale, plus shift.
+    Unpack { bits: u8 },
+    /// `(x[M, K], words, scale, shift)`: the product with what `Unpack` gives. Fused.
+    PackedMatmul { bits: u8 },
 }
 
 impl Op {
@@ -246,6 +252,8 @@ impl Op {
             Op::Conv3dWeightGrad { .. } => "conv3d_weight_grad",
             Op::AdamW { .. } => "adamw",
             Op::Sample => "sample",
+            Op::Unpack { .. } => "unpack",
+            Op::PackedMatmul { .. } => "packed_matmul",
         }
     }
 
@@ -268,6 +276,7 @@ impl Op {
                 | Op::Conv3dWeightGrad { .. }
                 | Op::AdamW { .. }
                 | Op::Sample
+                | Op::PackedMatmul { .. }
         )
     }
 }

@@ -21,6 +21,12 @@ impl Program {
         let results = || operation.results().map(|v| self.ty(v));
         let touched = total(operands()).saturating_add(total(results()));
         let contracted = match &operation.op {
+            // Every number is unpacked, however few rows it is for.
+            Op::PackedMatmul { .. } => {
+                let inner = operand(0).shape.dim(1) as u64;
+                let columns = operand(1).shape.dim(1) as u64;
+                total(results()).saturating_add(columns).saturating_mul(inner)
+            }
             Op::Matmul { ta, .. } | Op::RaggedMatmul { ta, .. } => {
                 let a = operand(0).shape;
                 let inner = a.dim(if *ta { a.rank() - 2 } else { a.rank() - 1 });

@@ -159,19 +159,20 @@ const TWO_THIRDS: u32 = 0x3f2a_aaab;
 pub(crate) fn log<F: Fma>(x: f32) -> f32 {
     let tiny = x < f32::MIN_POSITIVE;
     let scaled = if tiny { x * 8_388_608.0 } else { x }; // 2^23 makes a subnormal normal
-    let y = log_normal::<F>(scaled, if tiny { -23.0 } else { 0.0 });
+    let y = log_normal::<F>(scaled, Some(if tiny { -23.0 } else { 0.0 }));
     let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
     let y = if x < 0.0 { NAN } else { y };
     if x < f32::INFINITY { y } else { x } // inf and NaN
 }
 
-/// `ln(x 2^shift)` for normal x.
+/// `ln(x 2^shift)` for normal x. No shift is a shift by 0 to the bit, since an exponent is never -0.
 ///
 /// `x = 2^e (1 + f)` with 2/3 <= 1 + f < 4/3, hence `ln x = e ln 2 + ln(1 + f)`.
 #[inline(always)]
-pub(crate) fn log_normal<F: Fma>(x: f32, shift: f32) -> f32 {
+pub(crate) fn log_normal<F: Fma>(x: f32, shift: Option<f32>) -> f32 {
     let i = x.to_bits().wrapping_sub(TWO_THIRDS);
-    let e = ((i as i32) >> 23) as f32 + shift;
+    let e = ((i as i32) >> 23) as f32;
+    let e = if let Some(shift) = shift { e + shift } else { e };
     let f = f32::from_bits((i & 0x007f_ffff).wrapping_add(TWO_THIRDS)) - 1.0;
     let f2 = f * f;
     let q = horner::<F, 9>(LOG, f);

@@ -126,6 +126,19 @@ pub(crate) fn evaluate(at: At<'_>, x: &[&Tensor], types: &[Type]) -> Result<Vec<
         }
         Op::ArgMax => contract::argmax(x[0]),
         Op::Keep => sampling::keep(x[0], x[1], x[2]),
+        Op::Unpack { bits } => {
+            let per = 32 / u32::from(*bits);
+            let (columns, words_per_group) = (shape.dim(1), x[0].shape().dim(0) / x[1].shape().dim(0));
+            let element = |i: usize| {
+                use math::Fma;
+                let (row, column) = (i / columns / per as usize, i % columns);
+                let place = (i / columns) as u32 % per * u32::from(*bits);
+                let q = x[0].bits[row * columns + column] >> place & ((1 << *bits) - 1);
+                let group = row / words_per_group * columns + column;
+                stored(Soft::fma(q as f32, x[1].f(group), x[2].f(group)))
+            };
+            (0..n).map(element).collect()
+        }
         _ => Vec::new(),
     };
     Ok(vec![Tensor::new(types[0], bits)])

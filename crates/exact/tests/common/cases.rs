@@ -25,7 +25,7 @@ pub(crate) enum Size {
 }
 
 /// The names of all kinds of operations; a case is made for each by its index.
-pub(crate) const KINDS: [&str; 48] = [
+pub(crate) const KINDS: [&str; 50] = [
     "full",
     "iota",
     "philox",
@@ -74,6 +74,8 @@ pub(crate) const KINDS: [&str; 48] = [
     "adamw",
     "sample",
     "nested_axes",
+    "unpack",
+    "packed_matmul",
 ];
 
 /// A random case of one kind.
@@ -425,6 +427,26 @@ impl Maker {
                 self.u(&[rows], 0, n + 1);
                 self.f_of(&[rows], &[1.0, 0.9, 0.5, 0.0, 2.0, -1.0, f32::NAN, 1e-9, 0.999_999_94]);
                 if kind == "sample" { Op::Sample } else { Op::Keep }
+            }
+            "unpack" | "packed_matmul" => {
+                let bits = self.s.pick(&[4, 8]);
+                let per = 32 / usize::from(bits);
+                let groups = self.s.pick(&[1, 2, 3]);
+                let most = if self.size == Size::Large { 1200 } else { 40 };
+                let rows = groups * self.s.below(most / per / groups + 2);
+                let n = match self.size {
+                    Size::Tiny => self.some(),
+                    Size::Small => self.s.pick(&[0, 1, 7, 16, 33]),
+                    Size::Large => self.s.pick(&[1, 31, 65, 200]),
+                };
+                if kind == "packed_matmul" {
+                    let m = if self.size == Size::Tiny { self.some() } else { self.s.pick(&SHORT) };
+                    self.f(&[m, rows * per]);
+                }
+                self.u(&[rows, n], 0, u32::MAX as usize);
+                self.f(&[groups, n]);
+                self.f(&[groups, n]);
+                if kind == "unpack" { Op::Unpack { bits } } else { Op::PackedMatmul { bits } }
             }
             "rms_norm" | "rms_norm_grad" | "rms_norm_weight_grad" | "softmax" => self.row_op(kind),
             "token_logprob" | "token_logprob_grad" => {

@@ -314,6 +314,7 @@ impl Maker<'_> {
             48 => self.adamw()?,
             49 => self.sample()?,
             50 => self.clip()?,
+            51 => self.packed()?,
             _ => self.gradients()?,
         }
         Ok(())
@@ -557,6 +558,29 @@ impl Maker<'_> {
             self.b.rope_tables(at, 2 * half, 10_000.0)?
         };
         let y = self.b.rope(x, &tables)?;
+        self.keep(y);
+        Ok(())
+    }
+
+    fn packed(&mut self) -> Done {
+        let bits = self.c.pick(&[4, 8]);
+        let per = 32 / usize::from(bits);
+        let fits = |s: &Shape| s.rank() == 2 && s.last().is_multiple_of(per);
+        let x = if let Some(x) = self.which(fits) {
+            x
+        } else {
+            let dims = [self.c.pick(&[1, 3, 9]), per * self.c.pick(&[1, 2, 4, 66])];
+            self.like(&dims)?
+        };
+        let (rows, n) = (x.dim(1) / per, self.c.pick(&[1, 5, 16, 33]));
+        let groups = if rows.is_multiple_of(2) { self.c.pick(&[1, 2]) } else { 1 };
+        let words = self.int_leaf(&[rows, n], 0, u32::MAX)?;
+        let (scale, shift) = (self.like(&[groups, n])?, self.like(&[groups, n])?);
+        let y = if self.c.one_in(3) {
+            self.b.unpack(bits, words, scale, shift)?
+        } else {
+            self.b.packed_matmul(x, bits, words, scale, shift)?
+        };
         self.keep(y);
         Ok(())
     }

@@ -224,6 +224,13 @@ fn operation(op: &Op, x: &[&Real]) -> Vec<Real> {
                 (0..k).map(product).sum()
             })
         }
+        Op::Unpack { bits } => unpacked(*bits, x[0], x[1], x[2]),
+        Op::PackedMatmul { bits } => {
+            let w = unpacked(*bits, x[1], x[2], x[3]);
+            Real::from(&[x[0].dims[0], w.dims[1]], |i| {
+                (0..w.dims[0]).map(|k| x[0].get(&[i[0], k]) * w.get(&[k, i[1]])).sum()
+            })
+        }
         Op::RmsNorm { eps } => {
             let inverse = |leading: &[usize]| {
                 let row = x[0].row(leading);
@@ -373,4 +380,16 @@ fn moved(op: &Op, x: &[&Real]) -> Real {
         }),
         other => panic!("{other:?} is not written down here"),
     }
+}
+
+/// The numbers in packed words, times their scales, plus their shifts.
+fn unpacked(bits: u8, words: &Real, scale: &Real, shift: &Real) -> Real {
+    let per = 32 / usize::from(bits);
+    let rows = words.dims[0] * per;
+    Real::from(&[rows, words.dims[1]], |i| {
+        let word = words.get(&[i[0] / per, i[1]]) as u64;
+        let q = word / (1 << (i[0] % per * usize::from(bits))) % (1 << bits);
+        let group = [i[0] * scale.dims[0] / rows, i[1]];
+        q as f64 * scale.get(&group) + shift.get(&group)
+    })
 }

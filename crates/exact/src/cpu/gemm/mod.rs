@@ -6,6 +6,7 @@
 
 mod lanes;
 pub(super) mod pack;
+pub(super) mod packed;
 mod serial;
 #[cfg(test)]
 pub(super) mod tests;

@@ -37,7 +37,7 @@ pub(super) fn scratch_floats(level: Level, m: usize, n: usize, k: usize) -> usiz
 }
 
 /// `n` split evenly into parts of at most `most`: start of part `i` of `parts`.
-fn split(n: usize, parts: usize, i: usize) -> usize {
+pub(super) fn split(n: usize, parts: usize, i: usize) -> usize {
     n / parts * i + (n % parts).min(i)
 }
 
@@ -196,7 +196,7 @@ impl Product {
 }
 
 /// `c += x`, NaN made canonical.
-unsafe fn add_row(c: *mut f32, x: *const f32, n: usize) {
+pub(super) unsafe fn add_row(c: *mut f32, x: *const f32, n: usize) {
     // SAFETY: the caller's rows have n elements and lie apart.
     let (c, x) = unsafe { (std::slice::from_raw_parts_mut(c, n), std::slice::from_raw_parts(x, n)) };
     for (c, x) in c.iter_mut().zip(x) {
