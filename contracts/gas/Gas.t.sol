@@ -124,6 +124,44 @@ contract Gas is SwarmBase {
         note("Swarms.challenge");
     }
 
+    /// The largest round there is: its result is posted and challenged in one transaction each.
+    function test_a_full_round() public {
+        uint256 seats = 256;
+        Swarms.Rules memory r = rules();
+        r.seats = uint16(seats);
+        swarm = swarms.create(r, "");
+        swarms.open(swarm);
+        uint256 opened = block.timestamp;
+        for (uint256 i = NODES; i < seats; ++i) {
+            nodes.push(agentOf(owner(i)));
+            stake(nodes[i], address(swarms), 50);
+        }
+        for (uint256 i = 0; i < seats; ++i) {
+            commit(1, i);
+        }
+        vm.warp(opened + COMMIT);
+        for (uint256 i = 0; i < seats; ++i) {
+            reveal(1, i);
+        }
+        vm.warp(opened + COMMIT + REVEAL);
+        uint256[] memory scorers = new uint256[](seats);
+        bytes[] memory given = new bytes[](seats);
+        for (uint256 i = 0; i < seats; ++i) {
+            (scorers[i], given[i]) = (i + 1, repeated(200, seats));
+            vm.prank(owner(i));
+            swarms.score(swarm, 1, nodes[i], given[i]);
+        }
+        note("Swarms.score of 256 seats");
+        vm.warp(opened + COMMIT + REVEAL + SCORE);
+        bytes memory result = repeated(200, seats);
+        result[255] = bytes1(uint8(201));
+        vm.prank(owner(0));
+        swarms.post(swarm, 1, nodes[0], result);
+        note("Swarms.post of 256 seats");
+        swarms.challenge(Swarms.Proof(swarm, 1, 256, 201, proofOf(result, 256), scorers, given));
+        note("Swarms.challenge of 256 seats");
+    }
+
     /// Rounds overlap: a node gives its scores for one and commits to the next in one transaction.
     function test_overlapping_rounds() public {
         swarms.open(swarm);
