@@ -92,7 +92,12 @@ const modules = path.join(work, "node_modules");
 if (!fs.existsSync(modules)) fs.symlinkSync(path.join(home, "node_modules"), modules);
 
 // Tests are linked to what they test at run time, so that a mutant costs one contract's compilation and not all.
-const env = { ...process.env, FOUNDRY_DYNAMIC_TEST_LINKING: "true" };
+const env = {
+  ...process.env,
+  FOUNDRY_DYNAMIC_TEST_LINKING: "true",
+  FOUNDRY_OUT: path.join(work, "out"),
+  FOUNDRY_CACHE_PATH: path.join(work, "cache"),
+};
 const test = (tests) =>
   spawnSync(forge, ["test", "--offline", "--match-path", `test/${tests}.t.sol`], { cwd: work, encoding: "utf8", env });
 

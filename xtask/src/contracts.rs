@@ -4,7 +4,7 @@
 
 use crate::python;
 use crate::step::{Done, root, run, step, target};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Writes artifacts and gas snapshot anew from the sources.
@@ -35,17 +35,21 @@ pub(crate) fn slither() -> Done {
     let python = python::with_slither()?;
     let slither = python.with_file_name(format!("slither{}", std::env::consts::EXE_SUFFIX));
     step("slither: no high or medium finding is left unexplained", || {
-        // Its tools look for a compiler and for forge in the path; ours are not there.
-        let build = ["build", "--offline", "--build-info", "--skip", "test", "--skip", "gas", "--force"];
-        run(forge()?.args(build).args(["--out", "../target/contracts/slither"]))?;
+        let out = target().join("contracts/slither");
+        let build =
+            ["build", "--offline", "--build-info", "--skip", "test", "--skip", "gas", "--force", "--out"];
+        let mut forge = forge()?;
+        run(forge.args(build).arg(&out))?;
+        // It asks forge for its settings, and looks for it in the path.
+        let mut path: Vec<PathBuf> =
+            Path::new(forge.get_program()).parent().map(Into::into).into_iter().collect();
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let path = std::env::join_paths(path).map_err(|e| format!("PATH: {e}"))?;
         let mut analysis = Command::new(slither);
-        analysis.args([
-            ".",
-            "--foundry-ignore-compile",
-            "--foundry-out-directory",
-            "../target/contracts/slither",
-        ]);
-        run(analysis.arg("--fail-medium").current_dir(home()))
+        analysis
+            .args([".", "--fail-medium", "--foundry-ignore-compile", "--foundry-out-directory"])
+            .arg(&out);
+        run(analysis.env("PATH", path).current_dir(home()))
     })
 }
 
