@@ -1,7 +1,7 @@
 //! `bench` and `conformance`: sets up the peers, then hands over to the programs that know the work.
 
-use crate::python;
 use crate::step::{Done, cargo, root, run, step, target};
+use crate::{contracts, python};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -40,11 +40,13 @@ fn mkl_shim() -> Done<PathBuf> {
 
 /// Runs the named suites, or all.
 pub(crate) fn conformance(names: &[&str]) -> Done {
-    let names = if names.is_empty() { &["torch"] } else { names };
+    let names = if names.is_empty() { &["torch", "slither", "mutants"] } else { names };
     for name in names {
         match *name {
             "torch" => torch()?,
-            other => return Err(format!("no such suite: `{other}`; there is torch")),
+            "slither" => contracts::slither()?,
+            "mutants" => contracts::mutants()?,
+            other => return Err(format!("no such suite: `{other}`; there are torch, slither and mutants")),
         }
     }
     Ok(())

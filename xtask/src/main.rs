@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod arrows;
 mod bench;
+mod contracts;
 mod python;
 mod step;
 mod suite;
@@ -26,10 +27,14 @@ Checks
 What is generated
   vectors               write the conformance vectors of `exact` anew from the scalar spec
   vectors --check       prove that the committed vectors are what the spec gives
+  contracts             compile the contracts; write their artifacts, addresses and gas snapshot anew
+  contracts --check     prove that the committed artifacts are what the sources give
 
 Other people's software against ours (downloads it into target/ the first time)
   conformance [NAME]    without a name: every suite
       torch             values and gradients of the differentiable operations against PyTorch
+      slither           static analysis of the contracts: no high or medium finding left unexplained
+      mutants           takes the contracts' rules out one by one: a test has to fail each time
   bench NAME [OPTIONS]  ours and its peers in turn, in one run: medians and ratios (above 1: ours is better)
       exact             gemm, math, train, conv and trace, one after the other
       gemm              matrix products against the gemm crate and PyTorch
@@ -58,6 +63,8 @@ fn main() -> ExitCode {
         ["deny"] => suite::deny(),
         ["vectors"] => suite::vectors(false),
         ["vectors", "--check"] => suite::vectors(true),
+        ["contracts"] => contracts::write(),
+        ["contracts", "--check"] => contracts::check(),
         ["conformance", names @ ..] => bench::conformance(names),
         ["bench", name, options @ ..] if !name.starts_with('-') => bench::bench(name, options),
         other => {

@@ -1,5 +1,6 @@
 //! The checks: `test`, `lint`, `deny` and `vectors`.
 
+use crate::contracts;
 use crate::step::{Done, cargo, output, root, run, run_watched, step, target};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,6 +12,7 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn test() -> Done {
     lint()?;
     vectors(true)?;
+    contracts::test()?;
     let mut tally = Tally::default();
     let tests = step("cargo test: unit, integration and documentation tests", || {
         run_watched(&mut cargo(&["test", "--workspace", "--no-fail-fast"]), |line| tally.read(line))
