@@ -2,6 +2,7 @@
 
 mod address;
 mod behaviour;
+pub mod blob;
 mod config;
 mod dial;
 mod driver;
