@@ -20,6 +20,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,10 +38,16 @@ const WAITING: usize = 256;
 pub struct Stream {
     inner: libp2p::Stream,
     peer: PeerId,
+    remote: Option<IpAddr>,
     _open: Option<Count>,
 }
 
 impl Stream {
+    /// The address that the peer is connected to us with; none if it is by way of a relay, or within this process.
+    pub(crate) fn remote(&self) -> Option<IpAddr> {
+        self.remote
+    }
+
     /// Who is at the other end.
     pub fn peer(&self) -> PeerId {
         self.peer
@@ -274,10 +281,12 @@ impl Behaviour {
         }
     }
 
-    fn handler(&self, peer: libp2p::PeerId) -> Handler {
+    fn handler(&self, peer: libp2p::PeerId, address: &Multiaddr) -> Handler {
+        let remote = crate::address::Address(address.clone());
         Handler {
             registry: self.registry.clone(),
             peer: PeerId::of(&peer),
+            remote: if remote.is_relayed() { None } else { remote.ip() },
             open: Arc::default(),
             limit: self.limit,
             wishes: VecDeque::new(),
@@ -303,20 +312,20 @@ impl NetworkBehaviour for Behaviour {
         _: ConnectionId,
         peer: libp2p::PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> std::result::Result<Handler, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, remote))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         _: ConnectionId,
         peer: libp2p::PeerId,
-        _: &Multiaddr,
+        remote: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> std::result::Result<Handler, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, remote))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -359,6 +368,7 @@ pub(crate) struct Handler {
     registry: Registry,
     /// None if its key is not of our kind: then nothing is accepted.
     peer: Option<PeerId>,
+    remote: Option<IpAddr>,
     open: Arc<AtomicUsize>,
     limit: usize,
     wishes: VecDeque<Open>,
@@ -406,13 +416,14 @@ impl ConnectionHandler for Handler {
                     return;
                 };
                 // If nobody takes it, it is dropped and thereby reset, which the peer sees.
-                self.registry.hand_over(&protocol, Stream { inner, peer, _open: Some(count) });
+                self.registry
+                    .hand_over(&protocol, Stream { inner, peer, remote: self.remote, _open: Some(count) });
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: (inner, _),
                 info: wish,
             }) => {
-                let stream = self.peer.map(|peer| Stream { inner, peer, _open: None });
+                let stream = self.peer.map(|peer| Stream { inner, peer, remote: self.remote, _open: None });
                 let _ = wish.reply.send(stream.ok_or(NotOpened::Unsupported));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: wish, error }) => {

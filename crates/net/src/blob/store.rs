@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     /// Held as long as the store is open.
     _lock: File,
     state: Mutex<State>,
-    /// Held while a partial blob is opened. Taken before `state`, never after it.
+    /// Held while a partial blob is opened or becomes whole. Taken before `state`, never after it.
     opening: Mutex<()>,
 }
 
@@ -145,6 +145,11 @@ impl Store {
     /// A blob, whole or not, if any of it is here.
     pub fn find(&self, root: Root) -> Result<Option<Arc<Blob>>, Error> {
         self.inner.open(root)
+    }
+
+    /// The folder it lies in.
+    pub fn folder(&self) -> &Path {
+        &self.inner.dir
     }
 
     /// Everything that is here, by root.
@@ -272,6 +277,7 @@ impl Store {
         if !blob.is_whole() {
             return Err(Error::NotHere { root });
         }
+        let _one = self.inner.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let (from, to) = (self.inner.partial(root), self.inner.whole(root));
         if !from.exists() {
             return Ok(());
