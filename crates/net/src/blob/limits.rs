@@ -31,6 +31,7 @@ impl Default for Uploads {
             streams_per_peer: 16,
             bytes_per_second: None,
             bytes_per_second_per_peer: None,
+            lane_port: Some(0),
         }
     }
 }

@@ -209,7 +209,7 @@ fn partly(bytes: &[u8], parts: &[u64]) -> (tempfile::TempDir, Store) {
     let shape = tree::Shape::new(bytes.len() as u64).unwrap();
     let tree = tree::tests::tree(bytes);
     let blob = store.begin(Root::of(bytes), shape).unwrap();
-    let mut put = |part: u64, groups: std::ops::Range<u64>| {
+    let put = |part: u64, groups: std::ops::Range<u64>| {
         let proved = blob.prove(part, &tree::tests::proof(shape, &tree, part)).unwrap();
         let place = shape.bytes(groups.clone());
         blob.put(&proved, groups.start, &bytes[place.start as usize..place.end as usize]).unwrap();
@@ -467,7 +467,7 @@ fn the_first_bytes_before_the_last_and_where_one_reads_first() {
         let town = Town::default();
         let (open, gate) = watch::channel(false);
         // Room for the head, the parts asked for first, and the one that is sought; not for the rest.
-        let gated = Weather { gate: Some((7 * P as u64), gate), ..Weather::default() };
+        let gated = Weather { gate: Some((7 * GROUP * PART_GROUPS, gate)), ..Weather::default() };
         let download = town.get(&store, Root::of(&bytes), &[town.honest(1, &served, gated)]);
         let mut reader = download.reader();
         let mut head = [0; 1000];
