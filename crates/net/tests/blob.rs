@@ -304,7 +304,9 @@ fn a_full_disk_loses_nothing_and_says_so() {
     let mut limited = Command::new("sh");
     limited.arg("-c").arg("trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"");
     limited.arg(child.get_program()).args(child.get_args()).stdout(Stdio::piped());
-    child.get_envs().for_each(|(name, value)| drop(limited.env(name, value.unwrap_or_default())));
+    for (name, value) in child.get_envs() {
+        limited.env(name, value.unwrap_or_default());
+    }
     let mut said = String::new();
     let mut running = limited.spawn().unwrap();
     running.stdout.take().unwrap().read_to_string(&mut said).unwrap();

@@ -180,12 +180,12 @@ pub(crate) fn run(options: &Options) -> Done {
         What::List => list(&store, json),
         What::Verify { roots } => verify(&store, roots, json),
         What::Pin { name, root } => Ok(store.pin(name, *root)?),
-        What::Unpin { name } => match store.unpin(name)? {
-            true => Ok(()),
-            false => {
-                Err(format!("there is no pin `{name}`: `starling blob list` shows those there are").into())
+        What::Unpin { name } => {
+            if store.unpin(name)? {
+                return Ok(());
             }
-        },
+            Err(format!("there is no pin `{name}`: `starling blob list` shows those there are").into())
+        }
         What::Gc { keep } => {
             let removed = store.gc(keep.0)?;
             if json {

@@ -77,6 +77,9 @@ pub struct Download {
     active: Arc<Active>,
 }
 
+/// How something ended, once it has.
+type Outcome = Option<Result<(), Arc<Error>>>;
+
 /// The work of a download, which ends when nobody waits for it any more.
 #[derive(Debug)]
 pub(crate) struct Active {
@@ -103,9 +106,9 @@ pub(crate) struct Shared {
     plan: Mutex<Option<Plan>>,
     blob: watch::Sender<Option<Arc<Blob>>>,
     peers: watch::Sender<usize>,
-    outcome: watch::Sender<Option<Result<(), Arc<Error>>>>,
+    outcome: watch::Sender<Outcome>,
     /// Set when the blob lies on the disk, whole.
-    kept: watch::Sender<Option<Result<(), Arc<Error>>>>,
+    kept: watch::Sender<Outcome>,
     more: mpsc::Sender<PeerId>,
 }
 
@@ -210,10 +213,7 @@ impl Download {
     }
 }
 
-async fn ended(
-    outcome: &watch::Sender<Option<Result<(), Arc<Error>>>>,
-    root: Root,
-) -> Result<(), Arc<Error>> {
+async fn ended(outcome: &watch::Sender<Outcome>, root: Root) -> Result<(), Arc<Error>> {
     let mut outcome = outcome.subscribe();
     let ended = outcome.wait_for(Option::is_some).await;
     ended.ok().and_then(|ended| ended.clone()).unwrap_or_else(|| Err(Arc::new(Error::Stopped { root })))

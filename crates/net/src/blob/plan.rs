@@ -82,11 +82,12 @@ impl Plan {
             while let Some(gap) = blob.first_gap(at..groups.end) {
                 let part = gap / PART_GROUPS;
                 let end = (part + 1) * PART_GROUPS;
-                if !self.flights.contains_key(&part) && parts.is_none_or(|parts| parts.get(part)) {
-                    if let Some(span) = self.span(blob, part) {
-                        self.flights.insert(part, vec![(worker, now)]);
-                        return Next::Fetch(span);
-                    }
+                if !self.flights.contains_key(&part)
+                    && parts.is_none_or(|parts| parts.get(part))
+                    && let Some(span) = self.span(blob, part)
+                {
+                    self.flights.insert(part, vec![(worker, now)]);
+                    return Next::Fetch(span);
                 }
                 at = end;
             }
@@ -244,9 +245,8 @@ mod tests {
         plan.end(1, 1);
         assert_eq!(plan.next(&case.blob, 1, None, LONG, now), Next::Done);
         plan.widen(60..70);
-        assert_eq!(
-            plan.next(&case.blob, 1, None, LONG, now),
-            Next::Fetch(Span { part: 0, first: 60, count: 4 })
-        );
+        let mut next = || plan.next(&case.blob, 1, None, LONG, now);
+        assert_eq!(next(), Next::Fetch(Span { part: 1, first: 0, count: 6 }));
+        assert_eq!(next(), Next::Fetch(Span { part: 0, first: 60, count: 4 }));
     }
 }
