@@ -181,9 +181,11 @@ impl Blob {
     pub(crate) fn put(&self, proved: &Proved, first: u64, bytes: &[u8]) -> Result<(), Refused> {
         let mut good = 0;
         let mut group = first;
-        while good < bytes.len() && group < self.shape.groups() {
+        while group < self.shape.groups() {
             let len = self.shape.len_of(group);
-            if !bytes.get(good..good + len).is_some_and(|bytes| proved.holds(group, bytes)) {
+            // The empty blob has a group of no bytes.
+            let done = good == bytes.len() && len > 0;
+            if done || !bytes.get(good..good + len).is_some_and(|bytes| proved.holds(group, bytes)) {
                 break;
             }
             (good, group) = (good + len, group + 1);
