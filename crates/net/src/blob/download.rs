@@ -56,7 +56,7 @@ pub struct Wish {
 
 impl Default for Wish {
     fn default() -> Wish {
-        Wish { peers: Vec::new(), bytes: None, limit_bytes: u64::MAX, patience: Duration::from_secs(60) }
+        Wish { peers: Vec::new(), bytes: None, limit_bytes: u64::MAX, patience: Duration::from_mins(1) }
     }
 }
 
@@ -354,7 +354,9 @@ impl Driver {
                 return Ok(());
             }
         }
-        peers.into_iter().for_each(|peer| self.meet(peer));
+        for peer in peers {
+            self.meet(peer);
+        }
         let net = shared.net.clone();
         let mut looking = Some(net.providers(root));
         let mut look = Instant::now() + LOOK;
@@ -387,7 +389,9 @@ impl Driver {
                 }
                 found = async { match &mut looking { Some(looking) => looking.await, None => std::future::pending().await } } => {
                     looking = None;
-                    found.into_iter().for_each(|peer| self.meet(peer));
+                    for peer in found {
+                        self.meet(peer);
+                    }
                 }
                 Some(peer) = others.recv() => self.meet(peer),
                 () = tokio::time::sleep_until(wake.min(patience)) => {

@@ -330,7 +330,7 @@ pub(crate) fn read_marks(folder: &Path, root: Root) -> Result<(Shape, Bits), Err
     }
     marks.read_at(0, &mut head)?;
     let (magic, size) = head.split_at(8);
-    let size = size.try_into().map(u64::from_le_bytes).unwrap_or(u64::MAX);
+    let size = size.try_into().map_or(u64::MAX, u64::from_le_bytes);
     let shape = Shape::new(size).filter(|_| magic == MARKS).ok_or_else(damaged)?;
     let data = Disk::open(folder.join("data"), false)?;
     if len != MARKS_AT + Bits::bytes_for(shape.groups()) || data.len()? != size {

@@ -298,7 +298,7 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    async fn lanes() -> (Arc<Lanes>, mpsc::UnboundedReceiver<Wire>) {
+    fn lanes() -> (Arc<Lanes>, mpsc::UnboundedReceiver<Wire>) {
         let (sender, taken) = mpsc::unbounded_channel();
         let (lanes, _) = Lanes::listen(0, move |_, wire| drop(sender.send(wire))).unwrap();
         (lanes, taken)
@@ -306,10 +306,10 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_come_out_as_they_went_in() {
-        let (lanes, mut taken) = lanes().await;
+        let (lanes, mut taken) = lanes();
         let mut client = take(&mut &lanes.promise(peer())[..], HERE).await.unwrap();
         let mut server = taken.recv().await.unwrap();
-        let sent: Vec<u8> = (0..3 * FRAME + 77).map(|at| (at * at >> 5) as u8).collect();
+        let sent: Vec<u8> = (0..3 * FRAME + 77).map(|at| ((at * at) >> 5) as u8).collect();
         let there = async {
             for piece in [&sent[..1], &sent[1..1000], &sent[1000..]] {
                 client.write_all(piece).await.unwrap();
@@ -330,7 +330,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_who_was_promised_a_lane_gets_it_and_once() {
-        let (lanes, mut taken) = lanes().await;
+        let (lanes, mut taken) = lanes();
         let promise = lanes.promise(peer());
         let mut guess = promise.clone();
         guess[10] ^= 1;

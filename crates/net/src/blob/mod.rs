@@ -72,11 +72,11 @@ use limits::Gate;
 use wire::{Gone, PROTOCOL, Wire};
 
 /// A peer that lied is not asked again, and gets nothing, for so long.
-const SHUNNED: Duration = Duration::from_secs(3600);
+const SHUNNED: Duration = Duration::from_hours(1);
 /// Liars that are remembered, and peers without a lane.
 const LIARS: usize = 4096;
 /// A peer to whom there was no lane is not asked for one again for so long.
-const NO_LANE: Duration = Duration::from_secs(300);
+const NO_LANE: Duration = Duration::from_mins(5);
 /// Blobs that the swarm is told of when a node starts: those used last.
 const TOLD: usize = 512;
 

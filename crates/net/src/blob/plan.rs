@@ -161,7 +161,7 @@ mod tests {
     use crate::blob::tree::{GROUP, Shape};
     use crate::blob::{Blob, Root};
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_hours(1);
 
     /// A partial blob of some parts and a bit, and what fills it.
     struct Case {

@@ -17,7 +17,7 @@ use super::{Blob, Error, Root, Store};
 use crate::PeerId;
 
 /// A stream on which nothing is asked for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Answers what a peer asks until it leaves, or misbehaves.
 pub(crate) async fn serve(store: Store, gate: Arc<Gate>, peer: PeerId, mut wire: Wire) -> Result<(), Gone> {

@@ -214,7 +214,9 @@ fn partly(bytes: &[u8], parts: &[u64]) -> (tempfile::TempDir, Store) {
         let place = shape.bytes(groups.clone());
         blob.put(&proved, groups.start, &bytes[place.start as usize..place.end as usize]).unwrap();
     };
-    parts.iter().for_each(|part| put(*part, shape.groups_of_part(*part)));
+    for part in parts {
+        put(*part, shape.groups_of_part(*part));
+    }
     // Whoever knows the size has the last group.
     put(shape.parts() - 1, shape.groups() - 1..shape.groups());
     (folder, store)
@@ -359,7 +361,7 @@ fn huge_sizes_take_nothing() {
         let town = Town::default();
         for size in [1u64 << 40, 1 << 44, (1 << 44) + 1, u64::MAX] {
             let (_to, store) = store();
-            let said = [&[0][..], &size.to_le_bytes(), &[7; 200 << 10]].concat();
+            let said = [&[0][..], &size.to_le_bytes(), &vec![7; 200 << 10]].concat();
             let liar = town.parrot(1, &said);
             let error = town.get(&store, Root::of(b"small"), &[liar]).done().await.unwrap_err();
             assert!(matches!(*error, Error::NoPeers { .. }), "{error}");
