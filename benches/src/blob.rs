@@ -171,9 +171,8 @@ fn in_runtime(work: impl Future<Output = Result>) -> Result {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-async fn node(secret: u8, bootstrap: Vec<Address>) -> Result<Handle> {
-    let mut config = Config::on_loopback([secret; 32], SwarmId::named("bench"));
-    config.bootstrap = bootstrap;
+async fn node(secret: u8) -> Result<Handle> {
+    let config = Config::on_loopback([secret; 32], SwarmId::named("bench"));
     let (handle, mut events) = Network::start(config)?;
     tokio::spawn(async move { while events.next().await.is_some() {} });
     handle.until_listening().await?;
@@ -183,7 +182,7 @@ async fn node(secret: u8, bootstrap: Vec<Address>) -> Result<Handle> {
 async fn blob_serve(file: &Path, store: &Path) -> Result {
     let store = Store::open(store, u64::MAX)?;
     let blob = store.add_file(file)?;
-    let handle = node(1, Vec::new()).await?;
+    let handle = node(1).await?;
     while handle.listening().len() < 2 {
         tokio::task::yield_now().await;
     }
@@ -196,7 +195,8 @@ async fn blob_serve(file: &Path, store: &Path) -> Result {
 async fn blob_get(lane: bool, address: Address, root: Root, store: &Path) -> Result {
     let peer = address.peer().ok_or("the address does not say whose it is")?;
     let store = Store::open(store, u64::MAX)?;
-    let handle = node(2, vec![address]).await?;
+    let handle = node(2).await?;
+    handle.dial(address).await?;
     handle.until_peers(1).await?;
     let uploads = Uploads { lane_port: lane.then_some(0), ..Uploads::default() };
     let blobs = Blobs::start(&handle, store, uploads)?;

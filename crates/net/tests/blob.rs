@@ -127,13 +127,13 @@ fn secret(n: u8) -> [u8; 32] {
 }
 
 async fn node(n: u8, known: Option<&Handle>) -> Handle {
-    let mut config = Config::in_memory(secret(n), SwarmId::named("blobs"));
-    if let Some(known) = known {
-        config.bootstrap = known.until_listening().await.unwrap();
-    }
+    let config = Config::in_memory(secret(n), SwarmId::named("blobs"));
     let (handle, mut events) = Network::start(config).unwrap();
     tokio::spawn(async move { while events.next().await.is_some() {} });
     handle.until_listening().await.unwrap();
+    if let Some(known) = known {
+        handle.dial(known.listening()[0].clone()).await.unwrap();
+    }
     handle
 }
 
@@ -171,19 +171,19 @@ async fn nodes_find_who_has_it_and_pass_it_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_a_lane_or_a_stream_the_same_comes() {
     let bytes = bytes(9 * MIB + 5, 1);
-    let start = |n: u8, bootstrap| {
-        let mut config = Config::on_loopback(secret(n), SwarmId::named("lanes"));
-        config.bootstrap = bootstrap;
+    let start = |n: u8| {
+        let config = Config::on_loopback(secret(n), SwarmId::named("lanes"));
         let (handle, mut events) = Network::start(config).unwrap();
         tokio::spawn(async move { while events.next().await.is_some() {} });
         handle
     };
-    let (folder, first) = (tempfile::tempdir().unwrap(), start(1, Vec::new()));
+    let (folder, first) = (tempfile::tempdir().unwrap(), start(1));
     let addresses = first.until_listening().await.unwrap();
     let giving = Blobs::start(&first, Store::open(folder.path(), ROOM).unwrap(), Uploads::default()).unwrap();
     giving.add(bytes.clone()).await.unwrap();
     for (n, lane_port) in [(2, Some(0)), (3, None)] {
-        let (folder, handle) = (tempfile::tempdir().unwrap(), start(n, addresses.clone()));
+        let (folder, handle) = (tempfile::tempdir().unwrap(), start(n));
+        handle.dial(addresses[0].clone()).await.unwrap();
         handle.until_peers(1).await.unwrap();
         let store = Store::open(folder.path(), ROOM).unwrap();
         let blobs = Blobs::start(&handle, store, Uploads { lane_port, ..Uploads::default() }).unwrap();

@@ -286,6 +286,9 @@ async fn join(network: &Of, store: &Store, port: u16) -> Done<Handle> {
     let (handle, mut events) = Network::start(config)?;
     tokio::spawn(async move { while events.next().await.is_some() {} });
     handle.until_listening().await?;
+    for address in &network.peers {
+        handle.dial(address.clone()).await?;
+    }
     Ok(handle)
 }
 
