@@ -52,6 +52,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::Instant;
 
@@ -91,6 +92,8 @@ struct Inner {
     net: Arc<dyn Net>,
     active: Mutex<HashMap<Root, Weak<Active>>>,
     tasks: Vec<AbortHandle>,
+    /// Those who are served are left when it goes, so that nobody holds the store any more.
+    _alive: watch::Sender<()>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -116,14 +119,19 @@ impl Blobs {
             no_lane: Mutex::default(),
         });
         let gate = Gate::new(uploads);
+        let (alive, ended) = watch::channel(());
         let (serving, to) = (store.clone(), net.clone());
         let serve = Arc::new(move |peer: PeerId, wire: Wire| {
             if to.is_liar(peer) {
                 return;
             }
-            let (store, gate, net) = (serving.clone(), gate.clone(), to.clone());
+            let (store, gate, net, mut ended) = (serving.clone(), gate.clone(), to.clone(), ended.clone());
             tokio::spawn(async move {
-                if let Err(Gone::Lied) = serve::serve(store, gate, peer, wire).await {
+                let served = tokio::select! {
+                    served = serve::serve(store, gate, peer, wire) => served,
+                    _ = ended.changed() => return,
+                };
+                if let Err(Gone::Lied) = served {
                     net.lied(peer).await;
                 }
             });
@@ -157,7 +165,7 @@ impl Blobs {
         });
         let tasks =
             [serve, offer, tell].map(|task| task.abort_handle()).into_iter().chain(listening).collect();
-        Ok(Blobs { inner: Arc::new(Inner { store, net, active: Mutex::default(), tasks }) })
+        Ok(Blobs { inner: Arc::new(Inner { store, net, active: Mutex::default(), tasks, _alive: alive }) })
     }
 
     /// The disk.
