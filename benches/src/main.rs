@@ -3,6 +3,7 @@
 //! `cargo xtask bench NAME` sets up the peers and comes here. Each bench makes its contenders do the same work, checks
 //! that they got the same result, lets them [`race`](race::race) in turns and reports medians and their ratio.
 
+mod blob;
 mod clock;
 mod cold_build;
 mod conv;
@@ -39,7 +40,12 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (options, names): (Vec<&str>, Vec<&str>) =
         args.iter().map(String::as_str).partition(|a| a.starts_with("--"));
-    match run(&names, &options) {
+    let done = match names.as_slice() {
+        // We are one of the processes of a bench.
+        ["child", job @ ..] => blob::child(job),
+        names => run(names, &options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("bench {}: {why}", args.join(" "));
@@ -56,7 +62,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         ["exact"] => &["gemm", "math", "train", "conv", "trace"],
         names => names,
     };
-    let torch = if names == ["build"] || names == ["trace"] { Vec::new() } else { torch::all() };
+    let torch = if matches!(names, ["build" | "trace" | "blob"]) { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
         torch,
@@ -70,6 +76,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "train" => train::bench(&mut bench)?,
             "conv" => conv::bench(&mut bench)?,
             "trace" => trace::bench(&mut bench)?,
+            "blob" => blob::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

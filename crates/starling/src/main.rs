@@ -1,5 +1,6 @@
 //! The command line of Starling.
 
+mod blob;
 mod up;
 
 use std::io::{Error, ErrorKind};
@@ -19,11 +20,14 @@ struct Cli {
 enum Command {
     /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
     Up(up::Options),
+    /// Move large files by the hash of their bytes: every byte is checked, whoever sends it.
+    Blob(blob::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(options) => up::run(&options),
+        Command::Blob(options) => blob::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,183 @@
+//! How much a node gives, to one peer and to all together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::PeerId;
+
+/// What a node gives at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Uploads {
+    /// Streams that are served at once.
+    pub streams: usize,
+    /// Of these, streams of one peer.
+    pub streams_per_peer: usize,
+    /// Bytes per second to all peers together.
+    pub bytes_per_second: Option<u64>,
+    /// Bytes per second to one peer.
+    pub bytes_per_second_per_peer: Option<u64>,
+    /// The TCP port of direct connections for bulk, 0 for any. Without one, blobs go over ordinary streams only, both ways.
+    pub lane_port: Option<u16>,
+}
+
+/// As many bytes as the line carries, over no more streams than a laptop bears.
+impl Default for Uploads {
+    fn default() -> Uploads {
+        Uploads {
+            streams: 128,
+            streams_per_peer: 16,
+            bytes_per_second: None,
+            bytes_per_second_per_peer: None,
+            lane_port: Some(0),
+        }
+    }
+}
+
+/// Peers whose rate is remembered after their last stream has ended.
+const REMEMBERED: usize = 1024;
+
+/// Counts what is given.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    limits: Uploads,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    streams: usize,
+    total: Bucket,
+    peers: HashMap<PeerId, Peer>,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    streams: usize,
+    bucket: Bucket,
+}
+
+/// When what was taken so far will have been paid for.
+#[derive(Debug, Default)]
+struct Bucket(Option<Instant>);
+
+impl Bucket {
+    /// Takes bytes at a rate, and says when they may go.
+    fn take(&mut self, bytes: u64, rate: Option<u64>, now: Instant) -> Instant {
+        let Some(rate) = rate else { return now };
+        let at = self.0.map_or(now, |at| at.max(now));
+        self.0 = Some(at + Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64));
+        at
+    }
+
+    fn is_paid(&self, now: Instant) -> bool {
+        self.0.is_none_or(|at| at <= now)
+    }
+}
+
+/// One of the streams that may be served, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
+    peer: PeerId,
+}
+
+impl Gate {
+    pub(crate) fn new(limits: Uploads) -> Arc<Gate> {
+        Arc::new(Gate { limits, counts: Mutex::default() })
+    }
+
+    /// Lets a stream in, if there is room for it.
+    pub(crate) fn enter(self: &Arc<Gate>, peer: PeerId) -> Option<Pass> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if counts.peers.len() >= REMEMBERED {
+            counts.peers.retain(|_, peer| peer.streams > 0 || !peer.bucket.is_paid(now));
+        }
+        let known = counts.peers.get(&peer).map_or(0, |peer| peer.streams);
+        let full = counts.peers.len() >= REMEMBERED + self.limits.streams;
+        if counts.streams >= self.limits.streams || known >= self.limits.streams_per_peer || full {
+            return None;
+        }
+        counts.streams += 1;
+        counts.peers.entry(peer).or_default().streams += 1;
+        Some(Pass { gate: self.clone(), peer })
+    }
+}
+
+impl Pass {
+    /// Waits until so many bytes may go.
+    pub(crate) async fn pay(&self, bytes: u64) {
+        let (now, limits) = (Instant::now(), &self.gate.limits);
+        let at = {
+            let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let all = counts.total.take(bytes, limits.bytes_per_second, now);
+            let rate = limits.bytes_per_second_per_peer;
+            let own = counts.peers.get_mut(&self.peer).map_or(now, |peer| peer.bucket.take(bytes, rate, now));
+            all.max(own)
+        };
+        if at > now {
+            tokio::time::sleep_until(at).await;
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.streams -= 1;
+        if let Some(peer) = counts.peers.get_mut(&self.peer) {
+            peer.streams -= 1;
+            if peer.streams == 0 && peer.bucket.is_paid(Instant::now()) {
+                counts.peers.remove(&self.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(n: u8) -> PeerId {
+        PeerId::from_secret(&[n; 32]).unwrap()
+    }
+
+    #[test]
+    fn streams_are_counted() {
+        let gate = Gate::new(Uploads { streams: 3, streams_per_peer: 2, ..Uploads::default() });
+        let first = gate.enter(peer(1)).unwrap();
+        let _second = gate.enter(peer(1)).unwrap();
+        assert!(gate.enter(peer(1)).is_none(), "two for one peer");
+        let _third = gate.enter(peer(2)).unwrap();
+        assert!(gate.enter(peer(3)).is_none(), "three in all");
+        drop(first);
+        assert!(gate.enter(peer(3)).is_some());
+        assert_eq!(gate.counts.lock().unwrap().peers.len(), 2, "who left without debt is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_are_paid_for_even_over_new_streams() {
+        let limits = Uploads { bytes_per_second_per_peer: Some(1000), ..Uploads::default() };
+        let gate = Gate::new(limits);
+        let start = Instant::now();
+        for _ in 0..11 {
+            gate.enter(peer(1)).unwrap().pay(500).await;
+        }
+        assert_eq!(start.elapsed().as_secs(), 5);
+        gate.enter(peer(2)).unwrap().pay(500).await;
+        assert_eq!(start.elapsed().as_secs(), 5, "another peer does not wait for the first");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_peers_share_the_total() {
+        let gate = Gate::new(Uploads { bytes_per_second: Some(1000), ..Uploads::default() });
+        let start = Instant::now();
+        for n in 1..=11 {
+            gate.enter(peer(n)).unwrap().pay(1000).await;
+        }
+        assert_eq!(start.elapsed().as_secs(), 10);
+    }
+}
