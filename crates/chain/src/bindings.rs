@@ -1,7 +1,6 @@
 //! Our contracts as Rust sees them, made from the committed artifacts when the crate is built.
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 
-use alloy::sol;
 use alloy::sol_types::{Panic, Revert, SolError, SolInterface};
 
 pub(crate) mod credit {

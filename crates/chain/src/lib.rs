@@ -1,1 +1,33 @@
 //! Identity, coordination and money on any Ethereum chain, one of them built in.
+pub mod keys;
+mod account;
+mod agent;
+mod bindings;
+mod bond;
+mod client;
+mod deploy;
+mod error;
+mod event;
+mod job;
+mod manifest;
+pub mod outbox;
+mod presets;
+mod reward;
+mod round;
+mod units;
+
+pub use account::Account;
+pub use agent::{Agent, AgentId, Feedback, Peer, Verdict};
+pub use bond::Bond;
+pub use client::{Chain, Patience};
+pub use deploy::Deployed;
+pub use error::Error;
+pub use event::{Cursor, Event, Follower, Step};
+pub use job::{Job, JobId, JobStatus, Posting};
+pub use keys::{Identity, Key, KeyError, Passphrase, PeerKey, Signature, Wallet};
+pub use manifest::Manifest;
+pub use outbox::{Intent, Outbox, OutboxError, Policy};
+pub use presets::{Money, Preset};
+pub use reward::{Reward, Scores};
+pub use round::{Phase, Round, RoundId, Rules, Swarm, SwarmId};
+pub use units::{Address, Credits, Hash, Time, Wei};

@@ -50,6 +50,8 @@ struct Line {
     name: String,
     salt: Hash,
     args: Vec<String>,
+    /// Where the makers of the artifacts say that it comes to stand.
+    address: Address,
 }
 
 /// The artifacts that this program was built with.
@@ -59,6 +61,7 @@ const ARTIFACTS: &[(&str, &str)] = &[
     ("Bonds", include_str!("../../../contracts/artifacts/Bonds.json")),
     ("Swarms", include_str!("../../../contracts/artifacts/Swarms.json")),
     ("Jobs", include_str!("../../../contracts/artifacts/Jobs.json")),
+    ("Crowd", include_str!("../../../contracts/artifacts/Crowd.json")),
     ("Reputation", include_str!("../../../contracts/artifacts/Reputation.json")),
     ("Validation", include_str!("../../../contracts/artifacts/Validation.json")),
 ];
@@ -101,8 +104,8 @@ fn parts_of(plan: &str) -> Result<Vec<Part>, Error> {
     let mut parts: Vec<Part> = Vec::new();
     for line in plan {
         let name = line.name;
-        // Contracts that nothing here calls are others' to deploy.
-        let Some((_, artifact)) = ARTIFACTS.iter().find(|(n, _)| *n == name) else { continue };
+        let artifact = ARTIFACTS.iter().find(|(n, _)| *n == name).map(|(_, text)| text);
+        let artifact = artifact.ok_or_else(|| damaged(format!("there is no {name}.json")))?;
         let artifact: Artifact =
             serde_json::from_str(artifact).map_err(|e| damaged(format!("{name}.json: {e}")))?;
         let hex = |text: &str| alloy::hex::decode(text).map_err(|e| damaged(format!("{name}.json: {e}")));
@@ -110,7 +113,10 @@ fn parts_of(plan: &str) -> Result<Vec<Part>, Error> {
         for arg in &line.args {
             init.extend(word(arg, &parts).ok_or_else(|| damaged(format!("deploy.json: {name}'s argument {arg}")))?);
         }
-        let address = DEPLOYER.alloy().create2(line.salt.0, p::keccak256(&init)).into();
+        let address: Address = DEPLOYER.alloy().create2(line.salt.0, p::keccak256(&init)).into();
+        if address != line.address {
+            return Err(damaged(format!("{name} comes to stand at {address}, and not at {}", line.address)));
+        }
         let call = [&line.salt.0[..], &init].concat();
         parts.push(Part { name: name.clone(), address, call, code: hex(&artifact.deployed_bytecode)? });
     }

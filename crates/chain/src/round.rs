@@ -136,7 +136,7 @@ pub(crate) fn counted(number: U256) -> Result<u64, Error> {
 
 impl Rules {
     fn alloy(&self) -> Result<Swarms::Rules, Error> {
-        let too_large = |_| Error::WouldFail { why: "the bond or the reward is more than all credits".to_owned() };
+        let too_large = || Error::WouldFail { why: "the bond or the reward is more than all credits".to_owned() };
         Ok(Swarms::Rules {
             start: self.start.0,
             period: self.period,
@@ -145,8 +145,8 @@ impl Rules {
             scoreTime: self.score_time,
             challengeTime: self.challenge_time,
             seats: self.seats,
-            bond: self.bond.0.try_into().map_err(too_large)?,
-            reward: self.reward.0.try_into().map_err(too_large)?,
+            bond: self.bond.0.try_into().map_err(|_| too_large())?,
+            reward: self.reward.0.try_into().map_err(|_| too_large())?,
             referee: self.referee.alloy(),
             spec: self.spec.alloy(),
         })
@@ -307,7 +307,7 @@ impl Account {
         posted: &Scores,
         given: &[(u16, Scores)],
     ) -> Result<(), Error> {
-        let call = Swarms::challengeCall {
+        let proof = Swarms::Proof {
             swarmId: round.swarm.alloy(),
             round: U256::from(round.number),
             seat: U256::from(seat),
@@ -316,6 +316,7 @@ impl Account {
             scorers: given.iter().map(|(by, _)| U256::from(*by)).collect(),
             given: given.iter().map(|(_, scores)| Bytes::copy_from_slice(&scores.0)).collect(),
         };
+        let call = Swarms::challengeCall { p: proof };
         self.act_on("Swarms", call).await.map(drop)
     }
 }

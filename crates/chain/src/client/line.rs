@@ -124,6 +124,14 @@ impl Line {
         self.shared.chain.store(chain, Relaxed);
     }
 
+    /// The chain that is served instead, when no address serves the right one.
+    pub(super) fn other_chain(&self) -> Option<u64> {
+        let expected = self.shared.chain.load(Relaxed);
+        let told = || self.shared.addresses.iter().map(|a| a.chain.get().copied());
+        let all_other = told().all(|chain| chain.is_some_and(|c| c != expected));
+        told().next().flatten().filter(|_| expected != 0 && all_other)
+    }
+
     async fn ask(&self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let shared = &*self.shared;
         let mut troubles = Vec::new();
@@ -151,6 +159,10 @@ impl Line {
                     Err(_) => format!("no answer in {} s", shared.patience.timeout.as_secs_f32() * 2.0),
                 };
                 troubles.push(format!("{}: {}", address.name, clipped(&why)));
+            }
+            // Waiting does not make another chain of it.
+            if self.other_chain().is_some() {
+                break;
             }
         }
         Err(TransportErrorKind::custom_str(&troubles.join("; ")))

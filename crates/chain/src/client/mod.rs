@@ -35,8 +35,6 @@ struct Inner {
     manifest: Manifest,
     /// The highest block that was ever told of.
     seen: Mutex<u64>,
-    /// A chain in this process, whose faucet may be asked.
-    embedded: Option<crate::embedded::Embedded>,
 }
 
 /// Blocks a node may fall behind what was told before, without being thought to have lost its mind.
@@ -70,34 +68,26 @@ impl Chain {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let expected = id.or_else(|| known.map(|p| p.id)).or_else(|| manifest.as_ref().and_then(|m| m.chain));
-        Self::over(Line::new(&urls, patience)?, expected, manifest, None).await
-    }
-
-    /// The chain in this process, with our contracts where CREATE2 puts them.
-    pub async fn embedded(chain: &crate::embedded::Embedded) -> Result<Self, Error> {
-        let transport = alloy::transports::BoxTransport::new(chain.transport());
-        Self::over(Line::in_process(transport), None, None, Some(chain.clone())).await
+        Self::over(Line::new(&urls, patience)?, expected, manifest).await
     }
 
     async fn over(
         line: Line,
         expected: Option<u64>,
         manifest: Option<Manifest>,
-        embedded: Option<crate::embedded::Embedded>,
     ) -> Result<Self, Error> {
         if let Some(id) = expected {
             line.expect(id);
         }
         let manifest = manifest.map_or_else(Manifest::everywhere, Ok)?;
-        // The chain's id is asked over a line of which nothing is expected, to say what was found instead.
         let rpc = RpcClient::new(line.clone(), true);
         let preset = Preset::of(expected.unwrap_or_default());
-        let mut inner = Inner { rpc, preset, manifest, seen: Mutex::new(0), embedded };
+        let mut inner = Inner { rpc, preset, manifest, seen: Mutex::new(0) };
         let asked = inner.ask::<_, U64>("eth_chainId", ()).await;
-        let found: u64 = asked?.to();
-        if let Some(expected) = expected.filter(|id| *id != found) {
+        if let (Err(_), Some(expected), Some(found)) = (&asked, expected, line.other_chain()) {
             return Err(Error::WrongChain { expected, found });
         }
+        let found: u64 = asked?.to();
         line.expect(found);
         inner.preset = Preset::of(found);
         Ok(Self { inner: Arc::new(inner) })
@@ -153,23 +143,6 @@ impl Chain {
         }
     }
 
-    /// Gives an account some of the chain's money, where a faucet in this process can.
-    pub async fn fund(&self, account: Address, amount: Wei) -> Result<(), Error> {
-        let Some(embedded) = &self.inner.embedded else {
-            return Err(Error::NoFaucet {
-                chain: self.name().to_owned(),
-                symbol: self.inner.preset.symbol.clone(),
-                wallet: account,
-            });
-        };
-        let before = self.balance(account).await?;
-        embedded.fund(account.0, amount.0).await.map_err(|e| Error::Rpc { method: "the faucet", why: e.to_string() })?;
-        while self.balance(account).await? <= before {
-            tokio::time::sleep(self.poll()).await;
-        }
-        Ok(())
-    }
-
     pub(crate) fn policy(&self) -> Policy {
         self.inner.preset.policy()
     }
@@ -181,11 +154,7 @@ impl Chain {
     /// What a wallet lacks, as an error with its remedy.
     pub(crate) fn needs(&self, need: Need, wallet: Address) -> Error {
         let preset = &self.inner.preset;
-        let faucet = match (&preset.faucet, &self.inner.embedded) {
-            (Some(url), _) => format!(", or get it from {url}"),
-            (None, Some(_)) => ", or ask this node's faucet".to_owned(),
-            (None, None) => String::new(),
-        };
+        let faucet = preset.faucet.as_ref().map_or_else(String::new, |url| format!(", or get it from {url}"));
         Error::NeedsFunds {
             wallet,
             missing: Wei(need.wanted.0.saturating_sub(need.balance.0)),
