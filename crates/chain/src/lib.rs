@@ -1,1 +1,3 @@
 //! Identity, coordination and money on any Ethereum chain, one of them built in.
+
+pub mod embedded;
