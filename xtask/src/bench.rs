@@ -40,11 +40,12 @@ fn mkl_shim() -> Done<PathBuf> {
 
 /// Runs the named suites, or all.
 pub(crate) fn conformance(names: &[&str]) -> Done {
-    let names = if names.is_empty() { &["torch"] } else { names };
+    let names = if names.is_empty() { &["keys", "torch"] } else { names };
     for name in names {
         match *name {
+            "keys" => keys()?,
             "torch" => torch()?,
-            other => return Err(format!("no such suite: `{other}`; there is torch")),
+            other => return Err(format!("no such suite: `{other}`; there are keys and torch")),
         }
     }
     Ok(())
@@ -62,5 +63,18 @@ fn torch() -> Done {
     })?;
     step("PyTorch: the same, compared", || {
         run(Command::new(python).arg(root().join("conformance/torch/compare.py")).arg(&cases))
+    })
+}
+
+/// Keystores there and back between Starling and `eth_account`.
+fn keys() -> Done {
+    let python = python::with_eth_account()?;
+    step("building the command line", || run(&mut cargo(&["build", "--quiet", "-p", "starling"])))?;
+    step("eth_account: keystores there and back", || {
+        let folder = target().join("conformance/keys");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let starling = target().join(format!("debug/starling{}", std::env::consts::EXE_SUFFIX));
+        run(Command::new(python).arg(root().join("conformance/keys/keystores.py")).arg(starling).arg(folder))
     })
 }

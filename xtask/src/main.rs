@@ -29,6 +29,7 @@ What is generated
 
 Other people's software against ours (downloads it into target/ the first time)
   conformance [NAME]    without a name: every suite
+      keys              keystores there and back with eth_account, the library behind web3.py
       torch             values and gradients of the differentiable operations against PyTorch
   bench NAME [OPTIONS]  ours and its peers in turn, in one run: medians and ratios (above 1: ours is better)
       exact             gemm, math, train, conv and trace, one after the other

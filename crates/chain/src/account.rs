@@ -108,7 +108,8 @@ impl Account {
     ) -> Result<E, Error> {
         let from = self.chain.manifest().address(contract)?.alloy();
         let logs = self.chain.events_of(receipt).await?;
-        let ours = |log: &Log| (log.address == from).then(|| E::decode_log_data(&log.event()?).ok()).flatten();
+        let ours =
+            |log: &Log| (log.address == from).then(|| E::decode_log_data(&log.event()?).ok()).flatten();
         logs.iter().find_map(ours).ok_or(Error::NoEvent { transaction: receipt.hash })
     }
 

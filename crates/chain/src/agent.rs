@@ -221,7 +221,8 @@ impl Account {
     /// The peer key's signature that it speaks for an agent of this wallet, which the contract checks.
     async fn consent(&self, peer: &PeerKey) -> Result<Bytes, Error> {
         let agents = self.chain().manifest().address("Agents")?;
-        let digest = self.chain().call(agents, Agents::peerDigestCall { owner: self.address().alloy() }).await?;
+        let digest =
+            self.chain().call(agents, Agents::peerDigestCall { owner: self.address().alloy() }).await?;
         Ok(Bytes::copy_from_slice(&peer.sign(digest.into())?.0))
     }
 }

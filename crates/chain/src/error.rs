@@ -12,7 +12,9 @@ pub enum Error {
         text: String,
     },
     /// Not an address.
-    #[error("`{text}` is not an address: 0x and 40 hexadecimal digits, whose capitals catch mistypings (EIP-55)")]
+    #[error(
+        "`{text}` is not an address: 0x and 40 hexadecimal digits, whose capitals catch mistypings (EIP-55)"
+    )]
     NotAnAddress {
         /// What was written.
         text: String,
@@ -35,7 +37,9 @@ pub enum Error {
         known: String,
     },
     /// The node does not answer.
-    #[error("{chain} does not answer: {why}. Is the address right and the node up? What was to be sent waits in the outbox")]
+    #[error(
+        "{chain} does not answer: {why}. Is the address right and the node up? What was to be sent waits in the outbox"
+    )]
     Unreachable {
         /// Which chain, by name or address.
         chain: String,
@@ -51,7 +55,9 @@ pub enum Error {
         found: u64,
     },
     /// The node's answers contradict each other.
-    #[error("the node contradicts itself ({why}): it is behind, in a reorganisation, or lies. Another RPC address may help")]
+    #[error(
+        "the node contradicts itself ({why}): it is behind, in a reorganisation, or lies. Another RPC address may help"
+    )]
     Contradiction {
         /// How.
         why: String,
@@ -77,7 +83,9 @@ pub enum Error {
         transaction: Hash,
     },
     /// The wallet has too little.
-    #[error("{wallet} needs {missing} {symbol} more on {chain} (it has {balance}): send it there{faucet}. What was to be done waits in the outbox")]
+    #[error(
+        "{wallet} needs {missing} {symbol} more on {chain} (it has {balance}): send it there{faucet}. What was to be done waits in the outbox"
+    )]
     NeedsFunds {
         /// Whose money it is.
         wallet: Address,
@@ -93,13 +101,17 @@ pub enum Error {
         faucet: String,
     },
     /// The wallet's key lies open and the chain's money is real.
-    #[error("the wallet has no passphrase, and {chain} has real money: `starling identity passphrase` gives it one")]
+    #[error(
+        "the wallet has no passphrase, and {chain} has real money: `starling identity passphrase` gives it one"
+    )]
     Unprotected {
         /// The chain's name.
         chain: String,
     },
     /// No such contract in the manifest.
-    #[error("the manifest has no contract {name}: `starling chain deploy` makes them all and prints a manifest")]
+    #[error(
+        "the manifest has no contract {name}: `starling chain deploy` makes them all and prints a manifest"
+    )]
     NoContract {
         /// Its name.
         name: &'static str,
@@ -133,7 +145,9 @@ pub enum Error {
         why: String,
     },
     /// The committed artifacts are not what this program was built for.
-    #[error("the contract artifacts in this build are damaged ({why}): `cargo xtask contracts` makes them anew")]
+    #[error(
+        "the contract artifacts in this build are damaged ({why}): `cargo xtask contracts` makes them anew"
+    )]
     Artifact {
         /// What is wrong with them.
         why: String,
@@ -148,7 +162,9 @@ pub enum Error {
     #[error("the outbox does not know this intent: put it in first")]
     NoSuchIntent,
     /// A transaction without the event it was made for.
-    #[error("transaction {transaction} is in a block, but without the event it was to cause: check the manifest's addresses")]
+    #[error(
+        "transaction {transaction} is in a block, but without the event it was to cause: check the manifest's addresses"
+    )]
     NoEvent {
         /// Which one.
         transaction: Hash,

@@ -229,7 +229,8 @@ impl Follower {
     fn place(&self, log: &Log, from: u64, to: u64) -> Result<(u64, u64), Error> {
         let strange = || Error::Contradiction { why: "it gave events that were not asked for".to_owned() };
         let block: u64 = log.block_number.ok_or_else(strange)?.to();
-        if block < from || block > to || !self.contracts.contains(&log.address.into()) || log.topics.len() > 4 {
+        if block < from || block > to || !self.contracts.contains(&log.address.into()) || log.topics.len() > 4
+        {
             return Err(strange());
         }
         Ok((block, log.log_index.map_or(0, |i| i.to())))
@@ -319,11 +320,9 @@ fn event_of(log: &Log) -> Result<Option<Event>, Error> {
     }
     if let Ok(event) = AgentsEvents::decode_raw_log(topics, data) {
         return Ok(match event {
-            AgentsEvents::Registered(e) => Some(Event::Registered {
-                agent: agent(e.agentId)?,
-                owner: e.owner.into(),
-                uri: e.agentURI,
-            }),
+            AgentsEvents::Registered(e) => {
+                Some(Event::Registered { agent: agent(e.agentId)?, owner: e.owner.into(), uri: e.agentURI })
+            }
             AgentsEvents::PeerBound(e) => match Peer::from_chain(&e.publicKey)? {
                 Some(peer) => Some(Event::PeerBound { agent: agent(e.agentId)?, peer }),
                 None => None,

@@ -9,7 +9,8 @@ use crate::{Address, Error, Hash};
 
 /// The contract that puts other contracts at addresses that follow from their code; it is on nearly every chain.
 pub(crate) const DEPLOYER: Address = Address([
-    0x4e, 0x59, 0xb4, 0x48, 0x47, 0xb3, 0x79, 0x57, 0x85, 0x88, 0x92, 0x0c, 0xa7, 0x8f, 0xbf, 0x26, 0xc0, 0xb4, 0x95, 0x6c,
+    0x4e, 0x59, 0xb4, 0x48, 0x47, 0xb3, 0x79, 0x57, 0x85, 0x88, 0x92, 0x0c, 0xa7, 0x8f, 0xbf, 0x26, 0xc0,
+    0xb4, 0x95, 0x6c,
 ]);
 
 /// The longest manifest that is read.
@@ -111,7 +112,9 @@ fn parts_of(plan: &str) -> Result<Vec<Part>, Error> {
         let hex = |text: &str| alloy::hex::decode(text).map_err(|e| damaged(format!("{name}.json: {e}")));
         let mut init = hex(&artifact.bytecode)?;
         for arg in &line.args {
-            init.extend(word(arg, &parts).ok_or_else(|| damaged(format!("deploy.json: {name}'s argument {arg}")))?);
+            init.extend(
+                word(arg, &parts).ok_or_else(|| damaged(format!("deploy.json: {name}'s argument {arg}")))?,
+            );
         }
         let address: Address = DEPLOYER.alloy().create2(line.salt.0, p::keccak256(&init)).into();
         if address != line.address {
@@ -139,7 +142,11 @@ fn word(arg: &str, parts: &[Part]) -> Option<[u8; 32]> {
     if let Ok(hash) = arg.parse::<Hash>() {
         return Some(hash.0);
     }
-    arg.bytes().all(|b| b.is_ascii_digit()).then(|| arg.parse::<p::U256>().ok()).flatten().map(|n| n.to_be_bytes())
+    arg.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| arg.parse::<p::U256>().ok())
+        .flatten()
+        .map(|n| n.to_be_bytes())
 }
 
 /// Whether the code on a chain is an artifact's: the same, but for values that are only fixed when it is put there. The

@@ -136,7 +136,8 @@ pub(crate) fn counted(number: U256) -> Result<u64, Error> {
 
 impl Rules {
     fn alloy(&self) -> Result<Swarms::Rules, Error> {
-        let too_large = || Error::WouldFail { why: "the bond or the reward is more than all credits".to_owned() };
+        let too_large =
+            || Error::WouldFail { why: "the bond or the reward is more than all credits".to_owned() };
         Ok(Swarms::Rules {
             start: self.start.0,
             period: self.period,

@@ -204,10 +204,7 @@ impl FromStr for Hash {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = || Error::NotAHash { text: text.chars().take(80).collect() };
-        text.strip_prefix("0x")
-            .and_then(|_| text.parse::<p::B256>().ok())
-            .map(Into::into)
-            .ok_or_else(wrong)
+        text.strip_prefix("0x").and_then(|_| text.parse::<p::B256>().ok()).map(Into::into).ok_or_else(wrong)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line of Starling.
 
+mod deploy;
+mod identity;
 mod up;
 
 use std::io::{Error, ErrorKind};
@@ -19,11 +21,24 @@ struct Cli {
 enum Command {
     /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
     Up(up::Options),
+    /// The keys of this node: show, export, import, rotate.
+    Identity(identity::Options),
+    /// The chain that coordinates and pays.
+    #[command(subcommand)]
+    Chain(OnChain),
+}
+
+#[derive(Subcommand)]
+enum OnChain {
+    /// Put our contracts on a chain, where they are not yet, and print where they are.
+    Deploy(deploy::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(options) => up::run(&options),
+        Command::Identity(options) => identity::run(&options),
+        Command::Chain(OnChain::Deploy(options)) => deploy::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

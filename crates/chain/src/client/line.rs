@@ -89,10 +89,9 @@ impl Line {
         let addresses = addresses.iter().map(|url| Address {
             name: shown(url),
             kind: match url.scheme() {
-                "ws" | "wss" => Kind::WebSocket {
-                    connect: WsConnect::new(url.as_str()),
-                    transport: OnceCell::new(),
-                },
+                "ws" | "wss" => {
+                    Kind::WebSocket { connect: WsConnect::new(url.as_str()), transport: OnceCell::new() }
+                }
                 _ => Kind::Http { url: url.clone(), client: client.clone() },
             },
             chain: OnceCell::new(),
@@ -102,8 +101,11 @@ impl Line {
 
     /// A line to a chain in this process.
     pub(super) fn in_process(transport: BoxTransport) -> Self {
-        let address =
-            Address { name: "this process".to_owned(), kind: Kind::InProcess(transport), chain: OnceCell::new() };
+        let address = Address {
+            name: "this process".to_owned(),
+            kind: Kind::InProcess(transport),
+            chain: OnceCell::new(),
+        };
         Self::over(vec![address], Patience::default())
     }
 
@@ -234,7 +236,11 @@ impl Address {
 }
 
 /// One question over HTTP, whose answer is read as far as is sensible.
-async fn post(client: &reqwest::Client, url: Url, packet: &RequestPacket) -> Result<ResponsePacket, TransportError> {
+async fn post(
+    client: &reqwest::Client,
+    url: Url,
+    packet: &RequestPacket,
+) -> Result<ResponsePacket, TransportError> {
     let body = serde_json::to_vec(packet).map_err(TransportError::ser_err)?;
     let request = client.post(url).header("content-type", "application/json").body(body);
     let mut response = request.send().await.map_err(said)?;

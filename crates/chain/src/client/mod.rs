@@ -17,6 +17,7 @@ use url::Url;
 pub use line::Patience;
 pub(crate) use wire::{Block, Log};
 
+use crate::embedded::Embedded;
 use crate::outbox::{Attempt, Estimate, Intent, Need, Receipt, Refusal, View, now};
 use crate::presets::{Money, Preset};
 use crate::{Address, Error, Hash, Manifest, Policy, Time, Wei, bindings};
@@ -27,6 +28,7 @@ use wire::FoundReceipt;
 #[derive(Clone)]
 pub struct Chain {
     inner: Arc<Inner>,
+    policy: Policy,
 }
 
 struct Inner {
@@ -35,6 +37,8 @@ struct Inner {
     manifest: Manifest,
     /// The highest block that was ever told of.
     seen: Mutex<u64>,
+    /// The chain in this process, whose faucet may be asked.
+    embedded: Option<Embedded>,
 }
 
 /// Blocks a node may fall behind what was told before, without being thought to have lost its mind.
@@ -68,13 +72,20 @@ impl Chain {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let expected = id.or_else(|| known.map(|p| p.id)).or_else(|| manifest.as_ref().and_then(|m| m.chain));
-        Self::over(Line::new(&urls, patience)?, expected, manifest).await
+        Self::over(Line::new(&urls, patience)?, expected, manifest, None).await
+    }
+
+    /// The chain in this process, with our contracts where CREATE2 puts them.
+    pub async fn embedded(chain: &Embedded) -> Result<Self, Error> {
+        let transport = alloy::transports::BoxTransport::new(chain.transport());
+        Self::over(Line::in_process(transport), None, None, Some(chain.clone())).await
     }
 
     async fn over(
         line: Line,
         expected: Option<u64>,
         manifest: Option<Manifest>,
+        embedded: Option<Embedded>,
     ) -> Result<Self, Error> {
         if let Some(id) = expected {
             line.expect(id);
@@ -82,7 +93,7 @@ impl Chain {
         let manifest = manifest.map_or_else(Manifest::everywhere, Ok)?;
         let rpc = RpcClient::new(line.clone(), true);
         let preset = Preset::of(expected.unwrap_or_default());
-        let mut inner = Inner { rpc, preset, manifest, seen: Mutex::new(0) };
+        let mut inner = Inner { rpc, preset, manifest, seen: Mutex::new(0), embedded };
         let asked = inner.ask::<_, U64>("eth_chainId", ()).await;
         if let (Err(_), Some(expected), Some(found)) = (&asked, expected, line.other_chain()) {
             return Err(Error::WrongChain { expected, found });
@@ -90,7 +101,13 @@ impl Chain {
         let found: u64 = asked?.to();
         line.expect(found);
         inner.preset = Preset::of(found);
-        Ok(Self { inner: Arc::new(inner) })
+        let policy = inner.preset.policy();
+        Ok(Self { inner: Arc::new(inner), policy })
+    }
+
+    /// The same chain, with an outbox that goes about it differently: deeper, more patient, thriftier.
+    pub fn with_policy(&self, policy: Policy) -> Self {
+        Self { inner: self.inner.clone(), policy }
     }
 
     /// The chain's id, which every signature names.
@@ -143,8 +160,28 @@ impl Chain {
         }
     }
 
+    /// Gives an account some of the chain's money, where a faucet in this process can.
+    pub async fn fund(&self, account: Address, amount: Wei) -> Result<(), Error> {
+        let Some(embedded) = &self.inner.embedded else {
+            return Err(Error::NoFaucet {
+                chain: self.name().to_owned(),
+                symbol: self.inner.preset.symbol.clone(),
+                wallet: account,
+            });
+        };
+        let before = self.balance(account).await?;
+        embedded
+            .fund(account.0, amount.0)
+            .await
+            .map_err(|e| Error::Rpc { method: "the faucet", why: e.to_string() })?;
+        while self.balance(account).await? <= before {
+            tokio::time::sleep(self.poll()).await;
+        }
+        Ok(())
+    }
+
     pub(crate) fn policy(&self) -> Policy {
-        self.inner.preset.policy()
+        self.policy
     }
 
     pub(crate) fn poll(&self) -> Duration {
@@ -154,7 +191,11 @@ impl Chain {
     /// What a wallet lacks, as an error with its remedy.
     pub(crate) fn needs(&self, need: Need, wallet: Address) -> Error {
         let preset = &self.inner.preset;
-        let faucet = preset.faucet.as_ref().map_or_else(String::new, |url| format!(", or get it from {url}"));
+        let faucet = match (&preset.faucet, &self.inner.embedded) {
+            (Some(url), _) => format!(", or get it from {url}"),
+            (None, Some(_)) => ", or ask this node's faucet".to_owned(),
+            (None, None) => String::new(),
+        };
         Error::NeedsFunds {
             wallet,
             missing: Wei(need.wanted.0.saturating_sub(need.balance.0)),
@@ -168,7 +209,8 @@ impl Chain {
     /// Calls a contract's view.
     pub(crate) async fn call<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, Error> {
         let data = Bytes::from(call.abi_encode());
-        let asked = self.inner.raw::<_, Bytes>("eth_call", (json!({"to": to.alloy(), "data": data}), "latest")).await;
+        let asked =
+            self.inner.raw::<_, Bytes>("eth_call", (json!({"to": to.alloy(), "data": data}), "latest")).await;
         let answer = match asked {
             Ok(answer) => answer,
             Err(error) => {
@@ -224,19 +266,30 @@ impl Chain {
 
     /// Where a transaction is, if it is in a block that belongs to the chain.
     pub(crate) async fn receipt(&self, hash: Hash) -> Result<Option<Receipt>, Error> {
-        let found: Option<FoundReceipt> = self.inner.ask("eth_getTransactionReceipt", (hash.alloy(),)).await?;
+        let found: Option<FoundReceipt> =
+            self.inner.ask("eth_getTransactionReceipt", (hash.alloy(),)).await?;
         let Some(found) = found else { return Ok(None) };
-        let (Some(number), Some(block_hash)) = (found.block_number, found.block_hash) else { return Ok(None) };
+        let (Some(number), Some(block_hash)) = (found.block_number, found.block_hash) else {
+            return Ok(None);
+        };
         if found.transaction_hash != hash.alloy() {
-            return Err(Error::Contradiction { why: format!("asked for {hash}, it gave {}", found.transaction_hash) });
+            return Err(Error::Contradiction {
+                why: format!("asked for {hash}, it gave {}", found.transaction_hash),
+            });
         }
         let block = number.to();
         let there = self.block(block).await?.map(|b| b.hash);
         if there != Some(block_hash) {
-            let why = format!("transaction {hash} is said to be in block {block} {block_hash}, which is another");
+            let why =
+                format!("transaction {hash} is said to be in block {block} {block_hash}, which is another");
             return Err(Error::Contradiction { why });
         }
-        Ok(Some(Receipt { hash, block, block_hash: block_hash.into(), success: found.status.to::<u64>() == 1 }))
+        Ok(Some(Receipt {
+            hash,
+            block,
+            block_hash: block_hash.into(),
+            success: found.status.to::<u64>() == 1,
+        }))
     }
 
     /// Everything the outbox decides by.
@@ -329,7 +382,11 @@ impl Chain {
 }
 
 impl Inner {
-    async fn raw<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, TransportError> {
+    async fn raw<P: RpcSend, R: RpcRecv>(
+        &self,
+        method: &'static str,
+        params: P,
+    ) -> Result<R, TransportError> {
         self.rpc.request(method, params).await
     }
 
@@ -343,7 +400,10 @@ impl Inner {
             RpcError::Transport(why) => {
                 Error::Unreachable { chain: self.preset.title.clone(), why: clipped(&why.to_string()) }
             }
-            other => Error::Rpc { method, why: format!("its answer makes no sense: {}", clipped(&other.to_string())) },
+            other => Error::Rpc {
+                method,
+                why: format!("its answer makes no sense: {}", clipped(&other.to_string())),
+            },
         }
     }
 }

@@ -124,7 +124,8 @@ pub(super) fn open(text: &[u8], passphrase: &str) -> Result<Secret, KeyError> {
     if crypto.cipher != "aes-128-ctr" {
         return Err(bad("its cipher is not aes-128-ctr"));
     }
-    let mut secret: Secret = Zeroizing::new(bytes(&crypto.ciphertext).ok_or_else(|| bad("its key is not 32 bytes"))?);
+    let mut secret: Secret =
+        Zeroizing::new(bytes(&crypto.ciphertext).ok_or_else(|| bad("its key is not 32 bytes"))?);
     let iv: [u8; 16] = bytes(&crypto.cipherparams.iv).ok_or_else(|| bad("its iv is not 16 bytes"))?;
     let told: [u8; 32] = bytes(&crypto.mac).ok_or_else(|| bad("its mac is not 32 bytes"))?;
     let key = derive(&crypto.kdf, &crypto.kdfparams, passphrase)?;
@@ -245,7 +246,11 @@ mod tests {
     fn other_wallets_keys_open() {
         for (name, text) in [("scrypt", SCRYPT), ("pbkdf2", PBKDF2)] {
             let secret = open(text.as_bytes(), "testpassword").unwrap();
-            assert_eq!(hex(secret.as_slice()), "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d", "{name}");
+            assert_eq!(
+                hex(secret.as_slice()),
+                "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d",
+                "{name}"
+            );
         }
     }
 

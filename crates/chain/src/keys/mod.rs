@@ -74,7 +74,9 @@ pub enum KeyError {
     #[error("the two passphrases differ: nothing was changed")]
     Mistyped,
     /// The file asks for more memory or time than any wallet's does.
-    #[error("this keystore asks for more than 1 GiB of memory or 2^23 steps to be opened, more than any wallet's does")]
+    #[error(
+        "this keystore asks for more than 1 GiB of memory or 2^23 steps to be opened, more than any wallet's does"
+    )]
     TooCostly,
     /// A key without passphrase that others can read.
     #[error("{} has no passphrase and other users can read it: `chmod 600` it", path.display())]
@@ -274,7 +276,9 @@ fn open_text(
     }
     let phrase = match known.take() {
         Some(phrase) => phrase,
-        None => passphrase.for_old(path)?.ok_or_else(|| KeyError::NeedsPassphrase { path: path.to_owned() })?,
+        None => {
+            passphrase.for_old(path)?.ok_or_else(|| KeyError::NeedsPassphrase { path: path.to_owned() })?
+        }
     };
     let secret = keystore::open(text, &phrase)?;
     *known = Some(phrase);
@@ -329,11 +333,7 @@ fn write_over(path: &Path, text: &str) -> Result<(), KeyError> {
     put(path, text, |from, to| fs::rename(from, to))
 }
 
-fn put(
-    path: &Path,
-    text: &str,
-    place: impl Fn(&Path, &Path) -> std::io::Result<()>,
-) -> Result<(), KeyError> {
+fn put(path: &Path, text: &str, place: impl Fn(&Path, &Path) -> std::io::Result<()>) -> Result<(), KeyError> {
     let draft = path.with_extension(format!("{}.tmp", keystore::hex(&keystore::random::<8>()?)));
     let written = || -> std::io::Result<()> {
         let mut options = fs::OpenOptions::new();

@@ -46,15 +46,18 @@ impl Passphrase {
     /// For a key that is being made: none is an answer.
     pub fn for_new(&self) -> Result<Option<Zeroizing<String>>, KeyError> {
         match self.unasked()? {
-            None if matches!(self, Self::Found { ask_for_new: true, .. }) => {
-                let first = ask("New passphrase (empty for none): ")?;
-                if *first != *ask("Once more: ")? {
-                    return Err(KeyError::Mistyped);
-                }
-                Ok(Some(first).filter(|phrase| !phrase.is_empty()))
-            }
+            None if matches!(self, Self::Found { ask_for_new: true, .. }) => Self::asked(),
             phrase => Ok(phrase.filter(|phrase| !phrase.is_empty())),
         }
+    }
+
+    /// From the person at the terminal, who types it twice; none is an answer.
+    pub fn asked() -> Result<Option<Zeroizing<String>>, KeyError> {
+        let first = ask("New passphrase (empty for none): ")?;
+        if *first != *ask("Once more: ")? {
+            return Err(KeyError::Mistyped);
+        }
+        Ok(Some(first).filter(|phrase| !phrase.is_empty()))
     }
 
     fn unasked(&self) -> Result<Option<Zeroizing<String>>, KeyError> {

@@ -97,6 +97,11 @@ impl PeerKey {
         PrivateKeySigner::from_slice(secret).map(Self).map_err(|_| KeyError::NotAKey)
     }
 
+    /// The key in a keystore's text, of any wallet's making.
+    pub fn from_keystore(text: &[u8], passphrase: &str) -> Result<Self, KeyError> {
+        Self::from_secret(&*super::keystore::open(text, passphrase)?)
+    }
+
     /// The secret number, which is what the network's layer makes its own key of.
     pub fn secret(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.0.to_bytes().0)

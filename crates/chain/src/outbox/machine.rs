@@ -104,7 +104,12 @@ pub(crate) enum Effect {
     Save(IntentId),
     Forget(IntentId),
     Estimate(IntentId),
-    Sign { id: IntentId, nonce: u64, gas: u64, fees: Fees },
+    Sign {
+        id: IntentId,
+        nonce: u64,
+        gas: u64,
+        fees: Fees,
+    },
     /// Send the newest of the intent's transactions.
     Send(IntentId),
     Look(IntentId),
@@ -203,9 +208,11 @@ impl Machine {
         self.need = None;
         let mut effects = Vec::new();
         let underway = |r: &&Record| matches!(r.state, State::Placed { .. } | State::Included { .. });
-        effects.extend(self.in_turn().into_iter().filter(|r| underway(r)).map(|r| Effect::Look(r.intent.id())));
+        effects
+            .extend(self.in_turn().into_iter().filter(|r| underway(r)).map(|r| Effect::Look(r.intent.id())));
         // Each of these may have to be refused because what it comes after was.
-        let waiting: Vec<_> = self.in_turn().into_iter().filter(|r| r.state == State::Waiting).cloned().collect();
+        let waiting: Vec<_> =
+            self.in_turn().into_iter().filter(|r| r.state == State::Waiting).cloned().collect();
         let mut room = LIMIT_PLACED.saturating_sub(effects.len());
         for record in waiting {
             let id = record.intent.id();
@@ -291,7 +298,8 @@ impl Machine {
 
     fn signed(&mut self, id: IntentId, attempt: Attempt) -> Vec<Effect> {
         self.asked.remove(&id);
-        let Some(Record { state: State::Placed { nonce, attempts, .. }, .. }) = self.records.get_mut(&id) else {
+        let Some(Record { state: State::Placed { nonce, attempts, .. }, .. }) = self.records.get_mut(&id)
+        else {
             return Vec::new();
         };
         // An answer to a question of long ago, when the intent had another place.
@@ -352,7 +360,14 @@ impl Machine {
     }
 
     /// None of an intent's transactions is in a block.
-    fn missed(&mut self, id: IntentId, view: View, nonce: u64, gas: u64, attempts: Vec<Attempt>) -> Vec<Effect> {
+    fn missed(
+        &mut self,
+        id: IntentId,
+        view: View,
+        nonce: u64,
+        gas: u64,
+        attempts: Vec<Attempt>,
+    ) -> Vec<Effect> {
         if view.settled > nonce {
             let misses = self.misses.entry(id).or_default();
             *misses += 1;

@@ -74,7 +74,9 @@ pub enum OutboxError {
     #[error("the call is longer than any block takes: split it")]
     TooLong,
     /// Thousands of intents wait.
-    #[error("4096 intents wait already: fund the wallet, or mend the chain's address, before asking for more")]
+    #[error(
+        "4096 intents wait already: fund the wallet, or mend the chain's address, before asking for more"
+    )]
     Full,
 }
 

@@ -27,6 +27,8 @@ struct Transaction {
 struct Model {
     /// Blocks, each with its transactions; the first is block 1.
     blocks: Vec<Vec<Transaction>>,
+    /// The most blocks there ever were: what was deep below them stays.
+    highest: usize,
     pool: Vec<Transaction>,
     /// Everything that was ever sent: any of it may come back at any time.
     sent: Vec<Transaction>,
@@ -85,17 +87,21 @@ impl Model {
         let mut block = Vec::new();
         let mut nonce = self.nonce(self.blocks.len());
         while block.len() < most {
-            let Some(at) = self.pool.iter().position(|t| t.nonce == nonce && t.fee >= self.base_fee) else { break };
+            let Some(at) = self.pool.iter().position(|t| t.nonce == nonce && t.fee >= self.base_fee) else {
+                break;
+            };
             block.push(self.pool.remove(at));
             nonce += 1;
         }
         self.blocks.push(block);
+        self.highest = self.highest.max(self.blocks.len());
         self.pool.retain(|t| t.nonce >= nonce);
     }
 
     fn undo(&mut self, blocks: usize, keep: bool) {
-        let depth = blocks.min(DEPTH as usize - 1).min(self.blocks.len());
-        for block in self.blocks.split_off(self.blocks.len() - depth) {
+        let firm = self.highest.saturating_sub(DEPTH as usize - 1);
+        let kept = self.blocks.len().saturating_sub(blocks).max(firm).min(self.blocks.len());
+        for block in self.blocks.split_off(kept) {
             if keep {
                 self.pool.extend(block);
             }
@@ -149,7 +155,8 @@ impl Node {
                 }
                 Effect::Estimate(id) => Some(Event::Estimated(id, Estimate::Gas(GAS))),
                 Effect::Sign { id, nonce, fees, .. } => {
-                    let attempt = Attempt { hash: model.draw(), nonce, fees, raw: Vec::new(), at: Time(model.now) };
+                    let attempt =
+                        Attempt { hash: model.draw(), nonce, fees, raw: Vec::new(), at: Time(model.now) };
                     Some(Event::Signed(id, attempt))
                 }
                 Effect::Send(id) => {
@@ -199,14 +206,22 @@ impl Node {
 #[derive(Clone, Debug)]
 enum Trouble {
     Put(u8),
-    Tick { lossy: bool },
+    Tick {
+        lossy: bool,
+    },
     /// The node dies in the middle of a tick, after so many answers.
     Die(usize),
     Mine(usize),
-    Undo { blocks: usize, keep: bool },
+    Undo {
+        blocks: usize,
+        keep: bool,
+    },
     ForgetPool,
     /// The other node of the wallet sends something, so many nonces ahead.
-    Other { ahead: u64, fee: u128 },
+    Other {
+        ahead: u64,
+        fee: u128,
+    },
     /// Somebody sends again what was once sent.
     Again(prop::sample::Index),
     Price(u128),
@@ -282,7 +297,6 @@ fn check(troubles: Vec<Trouble>, seed: u64) {
             Trouble::Balance(balance) => model.balance = balance,
             Trouble::Wait(time) => model.now += time,
         }
-        // Blocks come deeper than they are ever undone only one at a time, so that every chain there was is looked at.
         for id in &put {
             assert!(model.times(*id) <= 1, "an intent is on the chain twice");
         }
@@ -366,7 +380,10 @@ fn a_stuck_transaction_is_offered_more_each_time_up_to_the_limit() {
                 assert_eq!(nonce, 0);
                 offers.push(fees);
                 let hash = model.draw();
-                machine.step(Event::Signed(id, Attempt { hash, nonce, fees, raw: Vec::new(), at: Time(model.now) }));
+                machine.step(Event::Signed(
+                    id,
+                    Attempt { hash, nonce, fees, raw: Vec::new(), at: Time(model.now) },
+                ));
             }
         }
         model.now += POLICY.patience;

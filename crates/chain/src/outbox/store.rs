@@ -64,8 +64,8 @@ impl Store {
         let had = store.had().map_err(|e| OutboxError::File { path: path.to_owned(), why: e.to_string() })?;
         match had {
             Some((had, records)) => {
-                let had: About = postcard::from_bytes(&had)
-                    .map_err(|_| OutboxError::Damaged { path: path.to_owned() })?;
+                let had: About =
+                    postcard::from_bytes(&had).map_err(|_| OutboxError::Damaged { path: path.to_owned() })?;
                 if had != about {
                     return Err(OutboxError::Other {
                         path: path.to_owned(),
