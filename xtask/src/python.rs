@@ -7,9 +7,16 @@ use std::process::Command;
 /// What a suite needs from the package index. Pinned: a figure or a comparison names what it was taken against.
 const TORCH: &[&str] = &["torch==2.15.0", "numpy==2.4.6"];
 
+const WEB3: &[&str] = &["web3==7.16.0"];
+
 /// The Python of an environment that has PyTorch: several GB and a minute or two the first time.
 pub(crate) fn with_torch() -> Done<PathBuf> {
     environment("torch", TORCH)
+}
+
+/// The Python of an environment that has web3.py.
+pub(crate) fn with_web3() -> Done<PathBuf> {
+    environment("web3", WEB3)
 }
 
 fn environment(name: &str, packages: &[&str]) -> Done<PathBuf> {
@@ -21,15 +28,13 @@ fn environment(name: &str, packages: &[&str]) -> Done<PathBuf> {
     if std::fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
         return Ok(python);
     }
-    step(
-        &format!("Python: installing {wanted} into target/python/{name} (once; 5 GB, since it brings CUDA)"),
-        || {
-            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-            run(Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(packages))?;
-            std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
-        },
-    )?;
+    let size = if name == "torch" { "; 5 GB, since it brings CUDA" } else { "" };
+    step(&format!("Python: installing {wanted} into target/python/{name} (once{size})"), || {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(packages))?;
+        std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
+    })?;
     Ok(python)
 }

@@ -1,5 +1,6 @@
 //! The command line of Starling.
 
+mod chain;
 mod up;
 
 use std::io::{Error, ErrorKind};
@@ -19,11 +20,15 @@ struct Cli {
 enum Command {
     /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
     Up(up::Options),
+    /// The chain that needs no other program: run it, look at it, take it elsewhere.
+    #[command(subcommand)]
+    Chain(chain::Command),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(options) => up::run(&options),
+        Command::Chain(command) => chain::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
