@@ -3,6 +3,7 @@
 //! `cargo xtask bench NAME` sets up the peers and comes here. Each bench makes its contenders do the same work, checks
 //! that they got the same result, lets them [`race`](race::race) in turns and reports medians and their ratio.
 
+mod chain;
 mod clock;
 mod cold_build;
 mod conv;
@@ -37,6 +38,17 @@ struct Bench {
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [name, folder] = &args[..]
+        && name == chain::SERVER
+    {
+        return match chain::serve(folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("{name}: {why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let (options, names): (Vec<&str>, Vec<&str>) =
         args.iter().map(String::as_str).partition(|a| a.starts_with("--"));
     match run(&names, &options) {
@@ -56,7 +68,11 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         ["exact"] => &["gemm", "math", "train", "conv", "trace"],
         names => names,
     };
-    let torch = if names == ["build"] || names == ["trace"] { Vec::new() } else { torch::all() };
+    let torch = if [["build"], ["trace"], ["chain"]].iter().any(|alone| names == alone) {
+        Vec::new()
+    } else {
+        torch::all()
+    };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
         torch,
@@ -70,6 +86,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "train" => train::bench(&mut bench)?,
             "conv" => conv::bench(&mut bench)?,
             "trace" => trace::bench(&mut bench)?,
+            "chain" => chain::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

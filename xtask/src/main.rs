@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod arrows;
 mod bench;
+mod node;
 mod python;
 mod step;
 mod suite;
@@ -31,6 +32,7 @@ Other people's software against ours (downloads it into target/ the first time)
   conformance [NAME]    without a name: every suite
       keys              keystores there and back with eth_account, the library behind web3.py
       torch             values and gradients of the differentiable operations against PyTorch
+      chain             viem, ethers and web3.py on the embedded chain and on Anvil
   bench NAME [OPTIONS]  ours and its peers in turn, in one run: medians and ratios (above 1: ours is better)
       exact             gemm, math, train, conv and trace, one after the other
       gemm              matrix products against the gemm crate and PyTorch
@@ -38,6 +40,7 @@ Other people's software against ours (downloads it into target/ the first time)
       train             one training step of a small decoder against PyTorch
       conv              a 3D convolutional network against PyTorch
       trace             hashing every operation's output against plain execution
+      chain             the embedded chain against Anvil: transfers, receipts, starting again
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay

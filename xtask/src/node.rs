@@ -23,7 +23,11 @@ pub(crate) fn anvil() -> Done<PathBuf> {
     let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let home = format!("@foundry-rs/anvil-{system}-{processor}/bin/anvil{}", std::env::consts::EXE_SUFFIX);
     let program = with_chain()?.join(home);
-    if program.is_file() { Ok(program) } else { Err(format!("no Anvil for this system: {}", program.display())) }
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(format!("no Anvil for this system: {}", program.display()))
+    }
 }
 
 /// The `node_modules` of an environment with these packages.

@@ -7,19 +7,19 @@ use std::process::Command;
 /// What a suite needs from the package index. Pinned: a figure or a comparison names what it was taken against.
 const TORCH: &[&str] = &["torch==2.15.0", "numpy==2.4.6"];
 
-const ETH_ACCOUNT: &[&str] = &["eth-account==0.13.7"];
+const WEB3: &[&str] = &["web3==7.16.0"];
 
 /// The Python of an environment that has PyTorch: several GB and a minute or two the first time.
 pub(crate) fn with_torch() -> Done<PathBuf> {
-    environment("torch", TORCH, "5 GB, since it brings CUDA")
+    environment("torch", TORCH)
 }
 
-/// The Python of an environment that knows Ethereum's keystores.
-pub(crate) fn with_eth_account() -> Done<PathBuf> {
-    environment("eth-account", ETH_ACCOUNT, "some MB")
+/// The Python of an environment that has web3.py.
+pub(crate) fn with_web3() -> Done<PathBuf> {
+    environment("web3", WEB3)
 }
 
-fn environment(name: &str, packages: &[&str], size: &str) -> Done<PathBuf> {
+fn environment(name: &str, packages: &[&str]) -> Done<PathBuf> {
     let home = target().join("python").join(name);
     let python = home.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let wanted = packages.join(" ");
@@ -28,7 +28,8 @@ fn environment(name: &str, packages: &[&str], size: &str) -> Done<PathBuf> {
     if std::fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
         return Ok(python);
     }
-    step(&format!("Python: installing {wanted} into target/python/{name} (once; {size})"), || {
+    let size = if name == "torch" { "; 5 GB, since it brings CUDA" } else { "" };
+    step(&format!("Python: installing {wanted} into target/python/{name} (once{size})"), || {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
         run(Command::new(&python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])

@@ -1,6 +1,7 @@
 //! The checks: `test`, `lint`, `deny` and `vectors`.
 
 use crate::step::{Done, cargo, output, root, run, run_watched, step, target};
+use crate::{bench, node};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,9 +12,12 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn test() -> Done {
     lint()?;
     vectors(true)?;
+    bench::chain()?;
+    let anvil = node::anvil()?;
     let mut tally = Tally::default();
     let tests = step("cargo test: unit, integration and documentation tests", || {
-        run_watched(&mut cargo(&["test", "--workspace", "--no-fail-fast"]), |line| tally.read(line))
+        let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        run_watched(tests.env("ANVIL", &anvil), |line| tally.read(line))
     });
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
     tests

@@ -19,16 +19,13 @@ pub(crate) struct Options {
     home: Home,
 }
 
-pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let identity = options.home.identity()?;
     let folder = options.home.folder()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (deployed, manifest) = runtime.block_on(async {
-        let chain = Chain::connect(&options.rpc).await?;
-        let account = Account::open(&chain, identity.wallet(), Some(&folder))?;
-        let deployed = account.deploy().await?;
-        Ok::<_, chain::Error>((deployed, chain.manifest_here()))
-    })?;
+    let chain = Chain::connect(&options.rpc).await?;
+    let account = Account::open(&chain, identity.wallet(), Some(&folder))?;
+    let deployed = account.deploy().await?;
+    let manifest = chain.manifest_here();
     let mut out = std::io::stdout();
     if options.home.json {
         let new: Vec<_> = deployed.iter().filter(|d| d.now).map(|d| &d.name).collect();

@@ -1,5 +1,6 @@
 //! The command line of Starling.
 
+mod chain;
 mod deploy;
 mod identity;
 mod up;
@@ -23,22 +24,16 @@ enum Command {
     Up(up::Options),
     /// The keys of this node: show, export, import, rotate.
     Identity(identity::Options),
-    /// The chain that coordinates and pays.
+    /// The chain that needs no other program: run it, look at it, take it elsewhere; and our contracts, on any chain.
     #[command(subcommand)]
-    Chain(OnChain),
-}
-
-#[derive(Subcommand)]
-enum OnChain {
-    /// Put our contracts on a chain, where they are not yet, and print where they are.
-    Deploy(deploy::Options),
+    Chain(chain::Command),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(options) => up::run(&options),
         Command::Identity(options) => identity::run(&options),
-        Command::Chain(OnChain::Deploy(options)) => deploy::run(&options),
+        Command::Chain(command) => chain::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -66,8 +66,7 @@ impl Block {
     /// Completes a header with what follows from the transactions, and seals it.
     pub(crate) fn seal(header: Header, transactions: Vec<Included>) -> Block {
         let receipts: Vec<_> = transactions.iter().map(|t| t.receipt(t.logs.clone())).collect();
-        let mut logs_bloom = Bloom::ZERO;
-        transactions.iter().for_each(|t| logs_bloom |= t.bloom());
+        let logs_bloom = transactions.iter().fold(Bloom::ZERO, |all, t| all | t.bloom());
         let bodies: Vec<_> = transactions.iter().map(|t| &t.transaction).collect();
         let header = Header {
             ommers_hash: EMPTY_OMMER_ROOT_HASH,

@@ -5,7 +5,7 @@ use alloy::eips::eip1559::BaseFeeParams;
 use alloy::eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy::primitives::{Address, B64, B256, Bytes, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
-use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
+use revm::context::result::ExecutionResult;
 use revm::context::{BlockEnv, CfgEnv, Context, TxEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::context_interface::either::Either;
@@ -26,9 +26,6 @@ const BLOB_FRACTION: u64 = revm::primitives::eip4844::BLOB_BASE_FEE_UPDATE_FRACT
 
 /// The virtual machine over a state, with room for changes to it.
 pub(crate) type Machine = MainnetEvm<MainnetContext<CacheDB<Ground>>>;
-
-/// Says why the machine did not run at all; it cannot be the database, which is in memory.
-pub(crate) type Refused = EVMError<std::convert::Infallible, InvalidTransaction>;
 
 /// A machine that keeps all rules.
 pub(crate) fn machine(ground: Ground, block: BlockEnv, chain_id: u64) -> Machine {

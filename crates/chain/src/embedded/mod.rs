@@ -269,8 +269,12 @@ fn begin(store: &Store, faucet: Option<&Faucet>, options: &Options) -> Result<(V
         let info = Info { balance: U256::from(wei), ..Info::default() };
         changes.accounts.insert(address, Change { info: Some(info), ..Change::default() });
     };
-    faucet.into_iter().for_each(|faucet| fund(faucet.address(), FAUCET_FUNDS));
-    options.funded.iter().for_each(|(address, wei)| fund(Address::from(address), *wei));
+    if let Some(faucet) = faucet {
+        fund(faucet.address(), FAUCET_FUNDS);
+    }
+    for (address, wei) in &options.funded {
+        fund(Address::from(address), *wei);
+    }
     let code_hash = keccak256(&DEPLOYER_CODE);
     let deployer = Info { nonce: 1, balance: U256::ZERO, code_hash };
     changes.accounts.insert(DEPLOYER, Change { info: Some(deployer), ..Change::default() });

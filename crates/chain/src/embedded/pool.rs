@@ -6,8 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
+use alloy::consensus::transaction::SignerRecoverable as _;
 use alloy::consensus::{Transaction as _, TxEnvelope, transaction::Recovered};
-use alloy::consensus::{Typed2718 as _, transaction::SignerRecoverable as _};
 use alloy::eips::eip2718::Decodable2718 as _;
 use alloy::primitives::{Address, B256, U256};
 use revm::context_interface::cfg::GasParams;
@@ -290,11 +290,6 @@ impl Pool {
     pub(crate) fn get(&self, hash: &B256) -> Option<&Waiting> {
         let (from, nonce) = self.places.get(hash)?;
         self.senders.get(from)?.get(nonce).filter(|waiting| waiting.hash() == *hash)
-    }
-
-    /// How many wait.
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
     }
 
     /// The first nonce that neither the state nor the queue without gaps has used.

@@ -4,7 +4,7 @@
 //! to be sure of a write does not limit how many go through.
 
 use std::collections::HashSet;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -101,10 +101,13 @@ pub(crate) enum Refusal {
     Stopped(String),
 }
 
+/// A transaction, and who is to be told when it is stored.
+pub(crate) type Submitted = (Recovered<TxEnvelope>, oneshot::Sender<Result<B256, Refusal>>);
+
 /// What the sequencer is asked to do.
 pub(crate) enum Command {
     /// Take a transaction in; the answer comes when it is stored.
-    Submit(Recovered<TxEnvelope>, oneshot::Sender<Result<B256, Refusal>>),
+    Submit(Box<Submitted>),
     /// Make a block, even an empty one.
     Mine(SyncSender<Result<u64, EmbeddedError>>),
     /// Drop the newest blocks; their transactions wait again, or are forgotten.
@@ -161,17 +164,14 @@ impl Sequencer {
         let mut next = Some(first);
         while let Some(command) = next.take() {
             match command {
-                Command::Submit(transaction, done) => submitted.push((transaction, done)),
+                Command::Submit(one) => submitted.push(*one),
                 other => {
                     self.step(std::mem::take(&mut submitted));
                     self.control(other);
                 }
             }
             if submitted.len() < BATCH {
-                next = match self.commands.try_recv() {
-                    Ok(command) => Some(command),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = self.commands.try_recv().ok();
             }
         }
         self.step(submitted);
@@ -190,7 +190,7 @@ impl Sequencer {
     }
 
     /// Takes transactions in, makes blocks of what may go into them if that is wanted, and answers.
-    fn step(&mut self, submitted: Vec<(Recovered<TxEnvelope>, oneshot::Sender<Result<B256, Refusal>>)>) {
+    fn step(&mut self, submitted: Vec<Submitted>) {
         let view = self.shared.view();
         let mut fresh = Fresh::default();
         let mut answers = Vec::with_capacity(submitted.len());
@@ -290,20 +290,20 @@ impl Sequencer {
             .iter()
             .map(|head| self.shared.store.undo(head.block.number())?.ok_or_else(too_deep))
             .collect::<Result<_, _>>()?;
-        let mut ticket = self.shared.pool().next_ticket();
-        let mut waiting = Vec::new();
-        let back = dropped.iter().rev().flat_map(|head| &head.block.transactions);
-        for included in back.filter(|_| wait_again) {
-            waiting.push(Waiting { transaction: included.recovered(), ticket });
-            ticket += 1;
-        }
+        let tickets = self.shared.pool().next_ticket()..;
+        let back = dropped.iter().rev().flat_map(|head| &head.block.transactions).filter(|_| wait_again);
+        let back = tickets.zip(back);
+        let waiting: Vec<_> =
+            back.map(|(ticket, t)| Waiting { transaction: t.recovered(), ticket }).collect();
         let step = Step {
             dropped: dropped.iter().map(|head| &*head.block).zip(&undos).collect(),
             waiting: waiting.iter().collect(),
             ..Step::default()
         };
         self.store(&step)?;
-        waiting.iter().for_each(|waiting| self.shared.pool().put(waiting.clone()));
+        for waiting in waiting {
+            self.shared.pool().put(waiting);
+        }
         self.shared.publish(Some(next), dropped.iter().map(|head| Event::Removed(head.block.clone())));
         Ok(())
     }

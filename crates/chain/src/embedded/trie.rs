@@ -278,15 +278,17 @@ mod tests {
     }
 
     fn leaves(trie: &Trie<U256>) -> Vec<(B256, U256)> {
-        fn walk(link: &Link<U256>, out: &mut Vec<(B256, U256)>) {
-            match link.as_deref().map(|node| &node.shape) {
+        fn walk(node: Option<&Node<U256>>, out: &mut Vec<(B256, U256)>) {
+            match node.map(|node| &node.shape) {
                 None => {}
                 Some(Shape::Leaf { key, value }) => out.push((*key, *value)),
-                Some(Shape::Branch { children, .. }) => children.iter().for_each(|child| walk(child, out)),
+                Some(Shape::Branch { children, .. }) => {
+                    children.iter().for_each(|child| walk(child.as_deref(), out))
+                }
             }
         }
         let mut out = Vec::new();
-        walk(&trie.0, &mut out);
+        walk(trie.0.as_deref(), &mut out);
         out
     }
 }

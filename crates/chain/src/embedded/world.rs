@@ -36,8 +36,7 @@ pub(crate) struct Account {
 impl Value for Account {
     fn encode(&self, out: &mut Vec<u8>) {
         let Info { nonce, balance, code_hash } = self.info;
-        TrieAccount { nonce, balance, storage_root: self.storage.root(), code_hash, ..Default::default() }
-            .encode(out);
+        TrieAccount { nonce, balance, storage_root: self.storage.root(), code_hash }.encode(out);
     }
 }
 

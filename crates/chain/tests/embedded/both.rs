@@ -501,7 +501,7 @@ fn bad_requests_have_the_right_codes(node: &Node) {
     };
     assert_eq!(code("{"), Some(-32700));
     assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"eth_nothing","params":[]}"#), Some(-32601));
-    for params in [r#"["0x12"]"#, r#"[]"#, r#"[1,2]"#] {
+    for params in [r#"["0x12"]"#, "[]", "[1,2]"] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":{params}}}"#);
         assert_eq!(code(&body), Some(-32602), "{params}");
     }

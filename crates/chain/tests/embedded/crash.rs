@@ -68,7 +68,7 @@ fn nothing_acknowledged_is_lost() {
     let crashes: u64 = std::env::var("CHAIN_CRASHES").map_or(12, |n| n.parse().unwrap());
     let folder = Folder::new("crash");
     let mut acknowledged: Vec<B256> = Vec::new();
-    let mut nonces = [0; 3];
+    let mut nonces = [0_u64; 3];
     let mut slowest = Duration::ZERO;
     for crash in 0..crashes {
         let (victim, client) = Victim::start(&folder, if crash % 2 == 0 { "demand" } else { "interval" });

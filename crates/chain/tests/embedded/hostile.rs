@@ -40,7 +40,7 @@ fn requests_are_bounded() {
     ] {
         assert_eq!(code(bad), json!(-32600), "{bad}");
     }
-    for params in [r#"{}"#, r#""0x""#, r#"[1,2,3,4,5,6,7,8,9]"#, r#"["latest", false, 3]"#] {
+    for params in ["{}", r#""0x""#, "[1,2,3,4,5,6,7,8,9]", r#"["latest", false, 3]"#] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":{params}}}"#);
         assert_eq!(code(&body), json!(-32602), "{params}");
     }

@@ -2,7 +2,7 @@
 
 use alloy::consensus::Header;
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{Address, Bytes, TxKind, U64, U256};
+use alloy::primitives::{Address, TxKind, U64, U256};
 use alloy::rpc::types::state::{AccountOverride, StateOverride};
 use alloy::rpc::types::{BlockOverrides, TransactionRequest};
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
@@ -71,7 +71,7 @@ impl Rpc {
         most = most.min(wanted.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(most));
         most = most.min(affordable(&mut trial)?);
 
-        if plain_transfer(&mut trial)? && trial.run(TRANSFER_GAS).is_ok_and(|done| done.is_success()) {
+        if plain_transfer(&mut trial) && trial.run(TRANSFER_GAS).is_ok_and(|done| done.is_success()) {
             return result(U64::from(TRANSFER_GAS));
         }
         let spent = match trial.run(most)? {
@@ -208,12 +208,12 @@ fn affordable(trial: &mut Trial) -> Result<u64, RpcError> {
 }
 
 /// Whether it does nothing but send money to an account without code.
-fn plain_transfer(trial: &mut Trial) -> Result<bool, RpcError> {
-    let TxKind::Call(to) = trial.transaction.kind else { return Ok(false) };
+fn plain_transfer(trial: &mut Trial) -> bool {
+    let TxKind::Call(to) = trial.transaction.kind else { return false };
     let bare = trial.transaction.data.is_empty()
         && trial.transaction.access_list.is_empty()
         && trial.transaction.authorization_list.is_empty();
-    Ok(bare && info(&mut trial.ground, to).code_hash == Info::default().code_hash)
+    bare && info(&mut trial.ground, to).code_hash == Info::default().code_hash
 }
 
 fn info(ground: &mut CacheDB<Ground>, address: Address) -> Info {

@@ -24,7 +24,6 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::block::Block;
-use super::error::EmbeddedError;
 use super::pool::{self, PoolLimits, Rejected};
 use super::sequencer::{Command, Refusal, Shared};
 use super::view::Head;
@@ -291,10 +290,9 @@ impl Rpc {
     pub(crate) async fn submit(&self, transaction: Recovered<TxEnvelope>) -> Result<B256, Refusal> {
         let stopped = || Refusal::Stopped("it is closing".to_owned());
         let (done, answer) = oneshot::channel();
-        let mut command = Command::Submit(transaction, done);
+        let mut command = Command::Submit(Box::new((transaction, done)));
         loop {
-            let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            match commands.ok_or_else(stopped)?.try_send(command) {
+            match self.try_send(command) {
                 Ok(()) => break,
                 Err(TrySendError::Disconnected(_)) => return Err(stopped()),
                 // The queue is longer than the sequencer takes at once: wait for it to move.
@@ -303,6 +301,13 @@ impl Rpc {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         answer.await.map_err(|_| stopped())?
+    }
+
+    fn try_send(&self, command: Command) -> Result<(), TrySendError<Command>> {
+        match &*self.commands.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(commands) => commands.try_send(command),
+            None => Err(TrySendError::Disconnected(command)),
+        }
     }
 
     /// Sends a transaction and waits for its receipt (EIP-7966).

@@ -6,7 +6,6 @@ use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::rpc::types::{EIP1186AccountProofResponse, EIP1186StorageProof, FeeHistory, TransactionReceipt};
 use alloy::serde::JsonStorageKey;
-use serde_json::value::RawValue;
 
 use super::error::RpcError;
 use super::request::Params;
@@ -247,8 +246,9 @@ impl Rpc {
     }
 }
 
+/// What is answered about something that is not there.
 fn nothing() -> Answer {
-    Ok(RawValue::NULL.to_owned())
+    result(())
 }
 
 fn tip_of(block: &Block, transaction: &alloy::consensus::TxEnvelope) -> u128 {
