@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_contracts_reason_reads_well() {
-        let error = bonds::Bonds::TooEarly { at: alloy::primitives::U256::from(7) };
+        let error = bonds::Bonds::TooEarly { time: alloy::primitives::U256::from(7) };
         assert!(reason(&error.abi_encode()).starts_with("TooEarly"), "{}", reason(&error.abi_encode()));
         assert_eq!(reason(&Revert::from("no").abi_encode()), "no");
         assert_eq!(reason(&[1, 2, 3, 4]), "an error we do not know, 0x01020304");

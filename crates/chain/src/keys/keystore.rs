@@ -15,7 +15,7 @@ pub(super) type Secret = Zeroizing<[u8; 32]>;
 
 /// How hard guessing a passphrase is made: scrypt with 2ˣ blocks of 1 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
+pub(super) enum Cost {
     /// 128 MiB and about half a second a guess.
     Strong,
     /// For a key whose passphrase is empty: there is nothing to guess.

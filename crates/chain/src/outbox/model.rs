@@ -185,7 +185,8 @@ impl Node {
 
     /// As the driver does: answers come one by one, and all of them before the next look.
     fn tick(&mut self, model: &mut Model, lossy: &mut impl FnMut() -> bool) {
-        self.step(model, Event::Saw(model.view()), lossy);
+        let view = model.view();
+        self.step(model, Event::Saw(view), lossy);
         while !self.under_way.is_empty() {
             let event = self.under_way.remove(0);
             self.step(model, event, lossy);
@@ -272,7 +273,8 @@ fn check(troubles: Vec<Trouble>, seed: u64) {
             }
             Trouble::Tick { lossy } => node.tick(&mut model, &mut || lossy && roll() % 3 == 0),
             Trouble::Die(after) => {
-                node.step(&mut model, Event::Saw(model.view()), &mut || false);
+                let view = model.view();
+                node.step(&mut model, Event::Saw(view), &mut || false);
                 for _ in 0..after.min(node.under_way.len()) {
                     let event = node.under_way.remove(0);
                     node.step(&mut model, event, &mut || false);
