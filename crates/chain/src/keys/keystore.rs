@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::KeyError;
+use super::scrypt::scrypt;
 use crate::Address;
 
 /// The secret number behind a key pair; gone from memory when dropped.
@@ -172,10 +173,7 @@ fn derive(kdf: &str, params: &KdfParams, passphrase: &str) -> Result<Secret, Key
             if memory.is_none_or(|m| m > LIMIT_MEMORY) || work.is_none_or(|w| w > LIMIT_WORK) {
                 return Err(KeyError::TooCostly);
             }
-            let params = scrypt::Params::new(n.ilog2() as u8, r as u32, p as u32, 32)
-                .map_err(|_| bad("its scrypt has impossible parameters"))?;
-            scrypt::scrypt(passphrase.as_bytes(), &salt, &params, key.as_mut_slice())
-                .map_err(|_| bad("its scrypt has impossible parameters"))?;
+            scrypt(passphrase.as_bytes(), &salt, n as usize, r as usize, p as usize, &mut key)?;
         }
         "pbkdf2" => {
             let (Some(c), Some("hmac-sha256")) = (params.c, params.prf.as_deref()) else {

@@ -6,6 +6,7 @@
 
 mod keystore;
 mod passphrase;
+mod scrypt;
 mod wallet;
 
 use std::fs;

@@ -38,6 +38,8 @@ const LIMIT_DONE: usize = 16384;
 const LIMIT_PLACED: usize = 16;
 /// How often the price of one transaction is raised.
 const LIMIT_ATTEMPTS: usize = 24;
+/// Marks of outboxes, which go on top of tips, are smaller, in wei.
+pub(super) const MARKS: u128 = 1 << 20;
 /// What a call may take in gas, while nobody can say.
 const GUESS: u64 = 250_000;
 /// How many looks in a row must miss all of an intent's transactions before its nonce counts as spent by another: some
@@ -289,9 +291,9 @@ impl Machine {
         view.nonce.max(view.pending).max(ours)
     }
 
-    /// Room for the base fee to double, and the usual tip; never more than the policy allows.
+    /// Room for the base fee to double, the usual tip and the outbox's mark; never more than the policy allows.
     fn market(&self, view: View) -> Fees {
-        let max = view.base_fee.0.saturating_mul(2).saturating_add(view.tip.0).max(1);
+        let max = view.base_fee.0.saturating_mul(2).saturating_add(view.tip.0).saturating_add(MARKS);
         let max = Wei(max.min(self.policy.max_fee.0));
         Fees { max, tip: view.tip.min(max) }
     }

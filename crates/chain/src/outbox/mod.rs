@@ -24,7 +24,7 @@ pub use intent::{Attempt, Fees, Intent, IntentId, Need, Receipt, State};
 pub use machine::Policy;
 pub(crate) use machine::{Estimate, Refusal, View};
 
-use crate::{Address, Chain, Error, KeyError, Time, Wallet};
+use crate::{Address, Chain, Error, KeyError, Time, Wallet, Wei};
 use machine::{Effect, Event, Machine};
 use store::{About, Store};
 
@@ -89,6 +89,7 @@ pub struct Outbox {
 struct Shared {
     chain: Chain,
     wallet: Wallet,
+    mark: u32,
     state: Mutex<Kept>,
     /// One tick at a time: it is a conversation with the chain.
     ticking: tokio::sync::Mutex<()>,
@@ -105,13 +106,14 @@ impl Outbox {
     /// Opens or makes an outbox in a file. Without a file it is gone with the process.
     pub fn open(path: Option<&Path>, chain: &Chain, wallet: &Wallet) -> Result<Self, Error> {
         let about = About::new(chain.id(), wallet.address());
-        let (store, records) = match path {
+        let (store, records, about) = match path {
             Some(path) => Store::open(path, about)?,
             None => Store::in_memory(about)?,
         };
         let state = Mutex::new(Kept { machine: Machine::new(chain.policy(), records), store, broken: None });
         let ticking = tokio::sync::Mutex::new(());
-        Ok(Self { shared: Arc::new(Shared { chain: chain.clone(), wallet: wallet.clone(), state, ticking }) })
+        let (chain, wallet, mark) = (chain.clone(), wallet.clone(), about.mark);
+        Ok(Self { shared: Arc::new(Shared { chain, wallet, mark, state, ticking }) })
     }
 
     /// Takes an intent. When this returns, it is on disk; it happens when [`Outbox::tick`] is called often enough.
@@ -248,7 +250,10 @@ impl Outbox {
     }
 
     async fn sign(&self, intent: &Intent, nonce: u64, gas: u64, fees: Fees) -> Result<Attempt, KeyError> {
-        let Shared { chain, wallet, .. } = &*self.shared;
+        let Shared { chain, wallet, mark, .. } = &*self.shared;
+        // Less than a gwei's thousandth tells this outbox's transactions from another's of the same wallet: if both pay the
+        // same to the same with the same nonce, each would otherwise take the other's for its own.
+        let fees = Fees { tip: Wei(fees.tip.0.saturating_add(u128::from(*mark))).min(fees.max), ..fees };
         let to = if intent.is_filler() { wallet.address() } else { intent.to };
         let mut transaction = TxEip1559 {
             chain_id: chain.id(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::intent::{Attempt, Fees, Intent, IntentId, Receipt, State};
-use super::machine::{Effect, Estimate, Event, Machine, Policy, Record, Refusal, View};
+use super::machine::{Effect, Estimate, Event, MARKS, Machine, Policy, Record, Refusal, View};
 use crate::{Address, Hash, Time, Wei};
 
 const DEPTH: u64 = 4;
@@ -238,9 +238,9 @@ fn troubles() -> impl Strategy<Value = Vec<Trouble>> {
         5 => (0..4_usize).prop_map(Trouble::Mine),
         2 => (1..4_usize, any::<bool>()).prop_map(|(blocks, keep)| Trouble::Undo { blocks, keep }),
         1 => Just(Trouble::ForgetPool),
-        2 => (0..3_u64, 1..2000_u128).prop_map(|(ahead, fee)| Trouble::Other { ahead, fee }),
+        2 => (0..3_u64, 1..2000_u128).prop_map(|(ahead, fee)| Trouble::Other { ahead, fee: fee * MARKS }),
         2 => any::<prop::sample::Index>().prop_map(Trouble::Again),
-        1 => (1..1000_u128).prop_map(Trouble::Price),
+        1 => (1..1000_u128).prop_map(|price| Trouble::Price(price * MARKS)),
         1 => prop_oneof![Just(0), Just(u128::MAX)].prop_map(Trouble::Balance),
         2 => (1..6_u64).prop_map(Trouble::Wait),
     ];
@@ -254,7 +254,7 @@ fn intent(n: u8) -> Intent {
 }
 
 fn check(troubles: Vec<Trouble>, seed: u64) {
-    let mut model = Model { base_fee: 100, balance: u128::MAX, now: 1000, ..Model::default() };
+    let mut model = Model { base_fee: 100 * MARKS, balance: u128::MAX, now: 1000, ..Model::default() };
     let mut node = Node::new();
     let mut put = BTreeSet::new();
     let mut dice = seed;
@@ -341,7 +341,7 @@ fn a_wallet_without_funds_says_what_it_needs() {
     node.step(&mut model, Event::Put(intent(0)), &mut || false);
     node.tick(&mut model, &mut || false);
     let need = node.machine.need().unwrap();
-    assert_eq!((need.wanted, need.balance), (Wei((GAS + GAS / 4) as u128 * 201), Wei(7)));
+    assert_eq!((need.wanted, need.balance), (Wei((GAS + GAS / 4) as u128 * (201 + MARKS)), Wei(7)));
     assert!(model.sent.is_empty());
     model.balance = need.wanted.0;
     node.tick(&mut model, &mut || false);
@@ -368,7 +368,7 @@ fn what_would_fail_is_never_sent_and_may_be_tried_again() {
 
 #[test]
 fn a_stuck_transaction_is_offered_more_each_time_up_to_the_limit() {
-    let limit = Wei(1000);
+    let limit = Wei(10 * MARKS);
     let mut machine = Machine::new(Policy { max_fee: limit, ..POLICY }, []);
     let mut model = Model { base_fee: 100, balance: u128::MAX, now: 1000, ..Model::default() };
     let id = intent(0).id();

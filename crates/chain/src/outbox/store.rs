@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OutboxError;
 use super::intent::IntentId;
-use super::machine::Record;
+use super::machine::{MARKS, Record};
 use crate::Address;
 
 const INTENTS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("intents");
@@ -23,6 +23,8 @@ pub(super) struct About {
     pub(super) version: u32,
     pub(super) chain: u64,
     pub(super) wallet: Address,
+    /// What tells this outbox's transactions from those of another one of the same wallet.
+    pub(super) mark: u32,
 }
 
 pub(super) struct Store {
@@ -31,13 +33,21 @@ pub(super) struct Store {
 
 impl About {
     pub(super) fn new(chain: u64, wallet: Address) -> Self {
-        Self { version: VERSION, chain, wallet }
+        Self { version: VERSION, chain, wallet, mark: mark() }
     }
+}
+
+/// Random bits, fewer than [`MARKS`].
+fn mark() -> u32 {
+    let mut bytes = [0; 4];
+    // Without randomness, two nodes that race with the very same call count as one.
+    let _ = getrandom::fill(&mut bytes);
+    u32::from_le_bytes(bytes) % MARKS as u32
 }
 
 impl Store {
     /// Opens or makes the file. Only one process at a time can.
-    pub(super) fn open(path: &Path, about: About) -> Result<(Self, Vec<Record>), OutboxError> {
+    pub(super) fn open(path: &Path, about: About) -> Result<(Self, Vec<Record>, About), OutboxError> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|e| OutboxError::File { path: path.to_owned(), why: e.to_string() })?;
@@ -50,7 +60,7 @@ impl Store {
     }
 
     /// One that is gone with the process, for tests and networks that are too.
-    pub(super) fn in_memory(about: About) -> Result<(Self, Vec<Record>), OutboxError> {
+    pub(super) fn in_memory(about: About) -> Result<(Self, Vec<Record>, About), OutboxError> {
         let memory = redb::backends::InMemoryBackend::new();
         let path = Path::new("(memory)");
         let file = Database::builder()
@@ -59,14 +69,14 @@ impl Store {
         Self::begin(file, about, path)
     }
 
-    fn begin(file: Database, about: About, path: &Path) -> Result<(Self, Vec<Record>), OutboxError> {
+    fn begin(file: Database, about: About, path: &Path) -> Result<(Self, Vec<Record>, About), OutboxError> {
         let store = Self { file };
         let had = store.had().map_err(|e| OutboxError::File { path: path.to_owned(), why: e.to_string() })?;
         match had {
             Some((had, records)) => {
                 let had: About =
                     postcard::from_bytes(&had).map_err(|_| OutboxError::Damaged { path: path.to_owned() })?;
-                if had != about {
+                if (About { mark: about.mark, ..had }) != about {
                     return Err(OutboxError::Other {
                         path: path.to_owned(),
                         chain: had.chain,
@@ -74,13 +84,13 @@ impl Store {
                     });
                 }
                 let records = records.iter().map(|bytes| decode(bytes)).collect::<Option<Vec<_>>>();
-                Ok((store, records.ok_or_else(|| OutboxError::Damaged { path: path.to_owned() })?))
+                Ok((store, records.ok_or_else(|| OutboxError::Damaged { path: path.to_owned() })?, had))
             }
             None => {
                 store
                     .put_about(about)
                     .map_err(|e| OutboxError::File { path: path.to_owned(), why: e.to_string() })?;
-                Ok((store, Vec::new()))
+                Ok((store, Vec::new(), about))
             }
         }
     }
@@ -168,8 +178,9 @@ mod tests {
         let path = folder.join("outbox.redb");
         let about = About::new(7, Address([1; 20]));
         {
-            let (store, records) = Store::open(&path, about).unwrap();
+            let (store, records, first) = Store::open(&path, about).unwrap();
             assert!(records.is_empty());
+            assert_eq!(first, about);
             let (one, two) = (record(1), record(2));
             store.write([(one.intent.id(), Some(&one)), (two.intent.id(), Some(&two))]).unwrap();
             store.write([(one.intent.id(), None)]).unwrap();
@@ -179,7 +190,8 @@ mod tests {
             Store::open(&path, About::new(8, Address([1; 20]))),
             Err(OutboxError::Other { chain: 7, .. })
         ));
-        let (_, records) = Store::open(&path, about).unwrap();
+        let (_, records, again) = Store::open(&path, About::new(7, Address([1; 20]))).unwrap();
+        assert_eq!(again, about, "the mark stays");
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].intent, record(2).intent);
         std::fs::remove_dir_all(folder).unwrap();
