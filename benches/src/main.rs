@@ -4,6 +4,7 @@
 //! that they got the same result, lets them [`race`](race::race) in turns and reports medians and their ratio.
 
 mod blob;
+mod chain;
 mod clock;
 mod cold_build;
 mod conv;
@@ -38,6 +39,17 @@ struct Bench {
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [name, folder] = &args[..]
+        && name == chain::SERVER
+    {
+        return match chain::serve(folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("{name}: {why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let (options, names): (Vec<&str>, Vec<&str>) =
         args.iter().map(String::as_str).partition(|a| a.starts_with("--"));
     let done = match names.as_slice() {
@@ -62,10 +74,9 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         ["exact"] => &["gemm", "math", "train", "conv", "trace"],
         names => names,
     };
-    let torch = if matches!(names, ["build" | "trace" | "blob"]) { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
-        torch,
+        torch: torch::all(),
         quick: options.contains(&"--quick"),
     };
     let watch = others::Watch::new(&bench.torch);
@@ -77,6 +88,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "conv" => conv::bench(&mut bench)?,
             "trace" => trace::bench(&mut bench)?,
             "blob" => blob::bench(&mut bench)?,
+            "chain" => chain::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

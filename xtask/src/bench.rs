@@ -1,17 +1,27 @@
-//! `bench` and `conformance`: sets up the peers, then hands over to the programs that know the work.
+//! `bench`: sets up the peers, then hands over to the program that knows the work.
 
-use crate::step::{Done, cargo, root, run, step, target};
-use crate::{contracts, python};
+use crate::step::{Done, cargo, root, run, target};
+use crate::{node, python};
 use std::path::PathBuf;
 use std::process::Command;
+
+/// Benches in which PyTorch has no part.
+const WITHOUT_TORCH: [&str; 7] = ["build", "trace", "check", "chain", "blob", "net", "wren"];
+/// Benches that want `transformers` beside PyTorch.
+const WITH_TRANSFORMERS: [&str; 2] = ["lm", "speak"];
 
 /// Runs the harness in `benches/` with the peers it can have; see its `main.rs` for the names and options.
 pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
     let mut harness = cargo(&["run", "--quiet", "--release", "-p", "bench", "--", name]);
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
-    let torch_has_a_part = !["blob", "build", "trace"].contains(&name) && !options.contains(&"--no-torch");
-    if torch_has_a_part {
-        match python::with_torch() {
+    if name == "chain" {
+        harness.env("BENCH_ANVIL", node::anvil()?);
+    }
+    // `wren-add` is a part of `wren`.
+    let kind = name.split('-').next().unwrap_or(name);
+    if !WITHOUT_TORCH.contains(&kind) && !options.contains(&"--no-torch") {
+        let python = if WITH_TRANSFORMERS.contains(&name) { python::with_transformers } else { python::with_torch };
+        match python() {
             Ok(python) => {
                 harness.env("BENCH_PYTHON", python);
                 match mkl_shim() {
@@ -36,33 +46,4 @@ fn mkl_shim() -> Done<PathBuf> {
         .arg(&shim)
         .arg(root().join("benches/peers/mkl_any_vendor.c")))?;
     Ok(shim)
-}
-
-/// Runs the named suites, or all.
-pub(crate) fn conformance(names: &[&str]) -> Done {
-    let names = if names.is_empty() { &["torch", "slither", "mutants"] } else { names };
-    for name in names {
-        match *name {
-            "torch" => torch()?,
-            "slither" => contracts::slither()?,
-            "mutants" => contracts::mutants()?,
-            other => return Err(format!("no such suite: `{other}`; there are torch, slither and mutants")),
-        }
-    }
-    Ok(())
-}
-
-/// Our operations write their inputs, results and gradients; PyTorch works out the same and compares.
-fn torch() -> Done {
-    let python = python::with_torch()?;
-    let cases = target().join("conformance/torch");
-    step("exact: values and gradients of every differentiable operation", || {
-        let _ = std::fs::remove_dir_all(&cases);
-        std::fs::create_dir_all(&cases).map_err(|e| format!("{}: {e}", cases.display()))?;
-        run(cargo(&["run", "--quiet", "--release", "-p", "conformance", "--bin", "torch-cases", "--"])
-            .arg(&cases))
-    })?;
-    step("PyTorch: the same, compared", || {
-        run(Command::new(python).arg(root().join("conformance/torch/compare.py")).arg(&cases))
-    })
 }

@@ -6,7 +6,9 @@
 #[cfg(test)]
 mod arrows;
 mod bench;
+mod conformance;
 mod contracts;
+mod node;
 mod python;
 mod step;
 mod suite;
@@ -33,6 +35,10 @@ What is generated
 Other people's software against ours (downloads it into target/ the first time)
   conformance [NAME]    without a name: every suite
       torch             values and gradients of the differentiable operations against PyTorch
+      transformers      models, tokenizers and chat templates against `transformers`, both ways
+      gguf              a real model from a GGUF file: its numbers, tokens and answers
+      chain             viem, ethers and web3.py on the embedded chain and on Anvil
+      keys              keystores there and back with eth_account, the library behind web3.py
       slither           static analysis of the contracts: no high or medium finding left unexplained
       mutants           takes the contracts' rules out one by one: a test has to fail each time
   bench NAME [OPTIONS]  ours and its peers in turn, in one run: medians and ratios (above 1: ours is better)
@@ -42,7 +48,15 @@ Other people's software against ours (downloads it into target/ the first time)
       train             one training step of a small decoder against PyTorch
       conv              a 3D convolutional network against PyTorch
       trace             hashing every operation's output against plain execution
+      lm                speak, check, learn, grpo and wren, one after the other: a quarter of an hour
+      speak             tokens drawn for 64 prompts against a PyTorch loop with a cache and transformers' generate
+      check             the check of an answer against its generation
+      learn             one supervised step of lm's learner against PyTorch
+      grpo              a round of GRPO, sampling, scoring and learning, against a PyTorch loop
+      wren              what practice makes of the shipped model: three tasks (or wren-reverse, wren-add,
+                        wren-express), three seeds each, and a control with shuffled rewards
       blob              1 GiB between two processes against iroh-blobs and plain TCP
+      chain             the embedded chain against Anvil: transfers, receipts, starting again
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay
@@ -66,7 +80,7 @@ fn main() -> ExitCode {
         ["vectors", "--check"] => suite::vectors(true),
         ["contracts"] => contracts::write(),
         ["contracts", "--check"] => contracts::check(),
-        ["conformance", names @ ..] => bench::conformance(names),
+        ["conformance", names @ ..] => conformance::conformance(names),
         ["bench", name, options @ ..] if !name.starts_with('-') => bench::bench(name, options),
         other => {
             eprintln!(

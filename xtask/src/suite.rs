@@ -1,7 +1,7 @@
 //! The checks: `test`, `lint`, `deny` and `vectors`.
 
-use crate::contracts;
 use crate::step::{Done, cargo, output, root, run, run_watched, step, target};
+use crate::{conformance, contracts, node};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,9 +13,12 @@ pub(crate) fn test() -> Done {
     lint()?;
     vectors(true)?;
     contracts::test()?;
+    conformance::chain()?;
+    let anvil = node::anvil()?;
     let mut tally = Tally::default();
     let tests = step("cargo test: unit, integration and documentation tests", || {
-        run_watched(&mut cargo(&["test", "--workspace", "--no-fail-fast"]), |line| tally.read(line))
+        let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        run_watched(tests.env("ANVIL", &anvil), |line| tally.read(line))
     });
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
     tests

@@ -1,6 +1,9 @@
 //! The command line of Starling.
 
 mod blob;
+mod chain;
+mod deploy;
+mod identity;
 mod up;
 
 use std::io::{Error, ErrorKind};
@@ -22,12 +25,19 @@ enum Command {
     Up(up::Options),
     /// Move large files by the hash of their bytes: every byte is checked, whoever sends it.
     Blob(blob::Options),
+    /// The keys of this node: show, export, import, rotate.
+    Identity(identity::Options),
+    /// The chain that needs no other program: run it, look at it, take it elsewhere; and our contracts, on any chain.
+    #[command(subcommand)]
+    Chain(chain::Command),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(options) => up::run(&options),
         Command::Blob(options) => blob::run(&options),
+        Command::Identity(options) => identity::run(&options),
+        Command::Chain(command) => chain::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
