@@ -34,6 +34,11 @@ impl Weights {
         Ok(Weights { by_name, all })
     }
 
+    /// Puts another value in the place of a parameter, for all that is built from here on.
+    pub(crate) fn replace(&mut self, name: &str, value: Var<f32>) {
+        self.by_name.insert(name.to_owned(), value);
+    }
+
     fn get(&self, name: &str) -> Result<Var<f32>, Error> {
         let missing = || Error::Config { field: "parameters", why: format!("lack {name}") };
         self.by_name.get(name).copied().ok_or_else(missing)

@@ -36,6 +36,22 @@ pub enum Error {
         /// What is missing.
         what: &'static str,
     },
+    /// A token that the model does not have.
+    #[error("there is no token {token}: the model has tokens 0 to {}", vocabulary - 1)]
+    Token {
+        /// The token.
+        token: u32,
+        /// How many the model has.
+        vocabulary: usize,
+    },
+    /// Numbers that cannot be learned from.
+    #[error("the batch's {field} {why}")]
+    Batch {
+        /// Which of the batch's numbers.
+        field: &'static str,
+        /// What is wrong with them.
+        why: String,
+    },
     /// The engine's own complaint.
     #[error(transparent)]
     Exact(#[from] exact::Error),

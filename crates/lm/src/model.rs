@@ -1,9 +1,9 @@
 //! A model: its configuration, and its weights on a device.
 
-use exact::{Builder, Device, Limits, Program, Session, UnaryFn};
+use exact::{Builder, Device, Limits, Program, Session, UnaryFn, Var};
 
 use crate::Error;
-use crate::config::{Config, Start};
+use crate::config::{Config, Parameter, Start};
 use crate::decoder::Weights;
 
 /// A model on a device. Whoever teaches it or asks it works on these weights; there are no copies.
@@ -76,28 +76,37 @@ fn first_weights(config: &Config) -> Result<Program, Error> {
     let seed = b.input::<u32>("seed", &[2])?;
     let weights = Weights::declare(&mut b, config)?;
     for (stream, (parameter, value)) in weights.all.iter().enumerate() {
-        let first = match parameter.start {
-            Start::Constant(number) => b.full(&parameter.dims, number)?,
-            Start::Normal(deviation) => {
-                let n = value.shape().elements();
-                let (stream, position) = (b.full(&[1], stream as u32)?, b.full(&[1], 0u32)?);
-                let key = b.concat(&[seed, stream, position], 0)?;
-                let key = b.reshape(key, &[1, 4])?;
-                let bits = b.philox(key, 2 * n)?;
-                let u = b.unit(bits)?;
-                let (u, v) = (b.slice(u, 1, 0, n)?, b.slice(u, 1, n, n)?);
-                // sqrt(-2 ln u) cos(2 pi v)
-                let log = b.unary(UnaryFn::Log, u)?;
-                let square = b.scale(log, -2.0)?;
-                let radius = b.unary(UnaryFn::Sqrt, square)?;
-                let angle = b.scale(v, std::f32::consts::TAU)?;
-                let x = b.unary(UnaryFn::Cos, angle)?;
-                let x = b.mul(x, radius)?;
-                let x = b.scale(x, deviation)?;
-                b.reshape(x, &parameter.dims)?
-            }
-        };
+        let first = drawn(&mut b, seed, stream as u32, parameter)?;
         b.assign(*value, first)?;
     }
     Ok(b.finish()?)
+}
+
+/// How a parameter begins, from its own stream of the seed's random numbers.
+pub(crate) fn drawn(
+    b: &mut Builder,
+    seed: Var<u32>,
+    stream: u32,
+    parameter: &Parameter,
+) -> Result<Var<f32>, Error> {
+    let deviation = match parameter.start {
+        Start::Constant(number) => return Ok(b.full(&parameter.dims, number)?),
+        Start::Normal(deviation) => deviation,
+    };
+    let n = parameter.dims.iter().product();
+    let (stream, position) = (b.full(&[1], stream)?, b.full(&[1], 0u32)?);
+    let key = b.concat(&[seed, stream, position], 0)?;
+    let key = b.reshape(key, &[1, 4])?;
+    let bits = b.philox(key, 2 * n)?;
+    let u = b.unit(bits)?;
+    let (u, v) = (b.slice(u, 1, 0, n)?, b.slice(u, 1, n, n)?);
+    // sqrt(-2 ln u) cos(2 pi v)
+    let log = b.unary(UnaryFn::Log, u)?;
+    let square = b.scale(log, -2.0)?;
+    let radius = b.unary(UnaryFn::Sqrt, square)?;
+    let angle = b.scale(v, std::f32::consts::TAU)?;
+    let x = b.unary(UnaryFn::Cos, angle)?;
+    let x = b.mul(x, radius)?;
+    let x = b.scale(x, deviation)?;
+    Ok(b.reshape(x, &parameter.dims)?)
 }
