@@ -2,12 +2,15 @@
 
 mod alphabet;
 mod batch;
+pub mod checkpoint;
 mod config;
 mod decoder;
 mod error;
 mod learn;
+mod machine;
 mod model;
 mod optimiser;
+mod plan;
 mod speak;
 
 pub use alphabet::Alphabet;
@@ -15,6 +18,10 @@ pub use batch::{Batch, advantages};
 pub use config::{Config, Parameter, Start};
 pub use error::Error;
 pub use learn::{Learner, Objective, Progress, step_program};
+pub use machine::available_bytes;
 pub use model::Model;
 pub use optimiser::Optimiser;
-pub use speak::{Checker, Finding, Rollout, Sampling, Speaker};
+pub use plan::{LearnerPlan, Need, SpeakerPlan, plan_learner, plan_speaker};
+pub use speak::{
+    Checker, Ending, Event, Finding, Request, RequestId, Rollout, Sampling, Speaker, Stop, Until, Words,
+};
