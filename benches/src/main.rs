@@ -55,7 +55,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         return Err(format!("no such option: {unknown}; there are --json, --no-torch and --quick").into());
     }
     let names = match names {
-        ["exact"] => &["gemm", "math", "train", "conv", "trace"],
+        ["exact"] => &["gemm", "math", "train", "conv", "trace"][..],
         ["lm"] => &["speak", "check"],
         names => names,
     };

@@ -76,7 +76,7 @@ fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
         hasher.update(parameter.name.as_bytes());
         for some in session.read::<f32>(&parameter.name)?.chunks(1 << 14) {
             bytes.clear();
-            some.iter().for_each(|number| bytes.extend_from_slice(&number.to_bits().to_le_bytes()));
+            bytes.extend(some.iter().flat_map(|number| number.to_bits().to_le_bytes()));
             hasher.update(&bytes);
         }
     }

@@ -42,7 +42,7 @@ impl Run {
     fn learn(&mut self) {
         let token = |i: u64| 2 + (i * i * 31 + self.step * 17) as u32 % 35;
         let example =
-            |row| ((0..3).map(|i| token(row + i)).collect(), (3..6).map(|i| token(row * i)).collect());
+            |row: u64| ((0..3).map(|i| token(row + i)).collect(), (3..6).map(|i| token(row * i)).collect());
         let examples: Vec<(Vec<u32>, Vec<u32>)> = (0..4).map(example).collect();
         let batch = Batch::imitate(&examples, 4, 8).unwrap();
         self.learner.learn(&batch, 0.01, 0.01).unwrap();
@@ -248,11 +248,11 @@ fn any_harm_to_a_file_is_noticed_and_the_checkpoint_before_is_taken() {
     assert!(earlier > 6, "{earlier}");
     // A damaged piece is mended when it is saved again.
     let (found, _) = store.resume(|found| run.restore(found)).unwrap().unwrap();
-    let chunks = found.manifest().tensors.iter().filter_map(|tensor| match &tensor.content {
+    let mut chunks = found.manifest().tensors.iter().filter_map(|tensor| match &tensor.content {
         Content::Chunks(chunks) => chunks.first(),
         Content::Here(_) => None,
     });
-    let name = blake3::Hash::from_bytes(*chunks.last().unwrap()).to_hex();
+    let name = blake3::Hash::from_bytes(*chunks.next_back().unwrap()).to_hex();
     fs::write(folder.join("chunks").join(&name[..2]).join(&name[..]), b"x").unwrap();
     assert!(store.load(2).unwrap().verify().is_err());
     run.save(&store);

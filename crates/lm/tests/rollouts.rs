@@ -4,11 +4,13 @@
 
 mod common;
 
-use common::{END, config, model};
+use common::{config, model};
 use exact::{Device, Level, Limits};
 use lm::{
     Checker, Config, Ending, Error, Finding, Model, Request, Rollout, Sampling, Speaker, Stop, Until, Words,
 };
+
+const END: u32 = 1;
 
 fn requests(sampling: Sampling) -> Vec<Request> {
     let prompt = |i: u32| (0..=2 * i).map(|t| 2 + (t * 5 + i) % 35).collect();

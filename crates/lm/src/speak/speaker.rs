@@ -495,7 +495,7 @@ impl Sizes {
         }
         let pages = if seats == 1 { 0 } else { seats.div_ceil(8) };
         let cache = Cache { rows: seats + pages, tokens: kept.next_multiple_of(PIECE) };
-        let mut speak: Vec<usize> = (0..).map(|i| 1 << i).take_while(|n| *n < seats).collect();
+        let mut speak: Vec<usize> = (0..usize::BITS).map(|i| 1 << i).take_while(|n| *n < seats).collect();
         speak.push(seats);
         let long = cache.tokens.min(8 * PIECE);
         let mut read = vec![[1, PIECE], [1, long]];

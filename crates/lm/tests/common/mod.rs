@@ -3,8 +3,6 @@
 use exact::{Device, Limits};
 use lm::{Config, Model};
 
-pub(crate) const END: u32 = 1;
-
 pub(crate) fn config() -> Config {
     Config {
         vocabulary: 37,
