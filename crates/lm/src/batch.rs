@@ -1,7 +1,7 @@
 //! What a step of learning is given: sequences side by side, and how much each of their tokens counts.
 
 use crate::Error;
-use crate::speak::Rollout;
+use crate::Rollout;
 
 /// One batch to learn from: `rows` sequences of `tokens` tokens each, padded on the right.
 ///
@@ -127,7 +127,7 @@ pub fn advantages_unscaled(rewards: &[f32]) -> Option<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sampling;
+    use crate::{Ending, Sampling, Until};
 
     #[test]
     fn only_answers_count() {
@@ -153,6 +153,9 @@ mod tests {
     #[test]
     fn what_is_left_out_takes_no_share() {
         let rollout = |answer: Vec<u32>| Rollout {
+            root: [0; 32],
+            until: Until::new(4, &[1]),
+            ending: Ending::End,
             prompt: vec![2],
             logps: vec![-1.0; answer.len()],
             answer,

@@ -98,8 +98,21 @@ impl Learner {
 
     /// The bytes it holds, the model's weights included.
     pub fn bytes(&self) -> u64 {
-        // Both programs' bytes count the states they share.
-        self.pass.bytes() + self.step.as_ref().map_or(0, Session::bytes)
+        let Some(step) = &self.step else { return self.pass.bytes() };
+        let both = |name: &str| self.pass.program().states().any(|(other, _)| other == name);
+        let shared = step.program().states().filter(|(name, _)| both(name));
+        let shared: u64 = shared.map(|(_, ty)| Session::state_bytes(&ty)).sum();
+        self.pass.bytes() + step.bytes() - shared
+    }
+
+    /// The sessions whose states are all that a further step depends on, but for the batch and the rates: for a checkpoint to save.
+    pub fn states(&self) -> Vec<&Session> {
+        std::iter::once(&self.pass).chain(&self.step).collect()
+    }
+
+    /// The same, for a checkpoint to restore.
+    pub fn states_mut(&mut self) -> Vec<&mut Session> {
+        std::iter::once(&mut self.pass).chain(&mut self.step).collect()
     }
 
     /// One of the numbers it keeps from step to step, such as `model.norm.weight.m` or a factor of an adapter.

@@ -2,15 +2,18 @@
 
 mod alphabet;
 mod batch;
+pub mod checkpoint;
 mod config;
 mod decoder;
 mod error;
 mod learn;
 mod likelihood;
 mod lora;
+mod machine;
 mod model;
 mod objective;
 mod optimiser;
+mod plan;
 mod practice;
 mod schedule;
 mod speak;
@@ -23,9 +26,13 @@ pub use error::Error;
 pub use learn::{Learner, Lesson, Progress, step_program};
 pub use likelihood::Likelihoods;
 pub use lora::Lora;
+pub use machine::available_bytes;
 pub use model::Model;
 pub use objective::{Improve, Objective};
 pub use optimiser::{Group, Optimiser};
+pub use plan::{LearnerPlan, Need, SpeakerPlan, plan_learner, plan_speaker};
 pub use practice::{Drill, Practice, Round};
 pub use schedule::{Decay, Schedule};
-pub use speak::{Checker, Finding, Rollout, Sampling, Speaker};
+pub use speak::{
+    Checker, Ending, Event, Finding, Request, RequestId, Rollout, Sampling, Speaker, Stop, Until, Words,
+};

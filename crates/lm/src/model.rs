@@ -40,20 +40,7 @@ impl Model {
 
     /// The hash of all weights: names, shapes and every bit.
     pub fn root(&self) -> Result<[u8; 32], Error> {
-        let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
-        for parameter in self.config.parameters() {
-            let mut length = |n: usize| {
-                hasher.update(&(n as u64).to_le_bytes());
-            };
-            length(parameter.name.len());
-            length(parameter.dims.len());
-            parameter.dims.iter().for_each(|d| length(*d));
-            hasher.update(parameter.name.as_bytes());
-            for number in self.weight(&parameter.name)? {
-                hasher.update(&number.to_bits().to_le_bytes());
-            }
-        }
-        Ok(*hasher.finalize().as_bytes())
+        root(&self.config, &self.session)
     }
 
     /// The same model on another device.
@@ -65,8 +52,65 @@ impl Model {
         Ok(copy)
     }
 
+    /// Where its weights are.
+    pub fn device(&self) -> &Device {
+        self.session.device()
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+}
+
+/// The hash of all weights as they are in a session.
+fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+    let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
+    let mut bytes = Vec::new();
+    for parameter in config.parameters() {
+        let mut length = |n: usize| {
+            hasher.update(&(n as u64).to_le_bytes());
+        };
+        length(parameter.name.len());
+        length(parameter.dims.len());
+        parameter.dims.iter().for_each(|d| length(*d));
+        hasher.update(parameter.name.as_bytes());
+        for some in session.read::<f32>(&parameter.name)?.chunks(1 << 14) {
+            bytes.clear();
+            bytes.extend(some.iter().flat_map(|number| number.to_bits().to_le_bytes()));
+            hasher.update(&bytes);
+        }
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// The root of weights that may move, worked out once for each time they did.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    /// The weights' changes when they were last looked at.
+    changes: Option<u64>,
+    known: Option<[u8; 32]>,
+}
+
+impl Root {
+    /// Whether the weights have changed since this was last asked.
+    pub(crate) fn moved(&mut self, config: &Config, session: &Session) -> Result<bool, Error> {
+        let mut changes = 0;
+        for parameter in config.parameters() {
+            changes += session.changes(&parameter.name)?;
+        }
+        let moved = self.changes != Some(changes);
+        if moved {
+            (self.changes, self.known) = (Some(changes), None);
+        }
+        Ok(moved)
+    }
+
+    /// The root as of when [`Root::moved`] was last asked.
+    pub(crate) fn get(&mut self, config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+        match self.known {
+            Some(root) => Ok(root),
+            None => Ok(*self.known.insert(root(config, session)?)),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::likelihood::Likelihoods;
 use crate::objective::{Improve, Objective};
 use crate::optimiser::Optimiser;
 use crate::schedule::{Decay, Schedule};
-use crate::speak::{Rollout, Sampling, Speaker};
+use crate::speak::{Request, Rollout, Sampling, Speaker, Until};
 use crate::{Error, Model};
 
 /// How a model practises.
@@ -102,7 +102,7 @@ impl Practice {
             }
         }
         let rows = drill.prompts * drill.samples;
-        let speaker = Speaker::new(model, rows, drill.prompt, drill.answer, drill.end, limits)?;
+        let speaker = Speaker::new(model, rows, drill.prompt + drill.answer, limits)?;
         let lesson = Lesson {
             objective: drill.objective,
             optimiser: drill.optimiser.clone(),
@@ -148,11 +148,15 @@ impl Practice {
             let (length, limit) = (prompts.len(), self.drill.prompts);
             return Err(Error::TooLong { what: "a round", length, limit });
         }
-        let samples = self.drill.samples;
-        let asked: Vec<_> = (0..prompts.len() * samples)
-            .map(|i| (prompts[i / samples].clone(), seed.wrapping_add(i as u64)))
-            .collect();
-        self.speaker.answer(&asked, Sampling::PLAIN)
+        let (drill, samples) = (&self.drill, self.drill.samples);
+        let ask = |i: usize| Request {
+            prompt: prompts[i / samples].clone(),
+            seed: seed.wrapping_add(i as u64),
+            sampling: Sampling::PLAIN,
+            until: Until::new(drill.answer, &[drill.end]),
+        };
+        let asked: Vec<Request> = (0..prompts.len() * samples).map(ask).collect();
+        self.speaker.answer(&asked)
     }
 
     /// Learns from answers by their rewards, those to the same prompt beside each other.

@@ -5,7 +5,7 @@
 use exact::{Device, Level, Limits};
 use lm::{
     Alphabet, Batch, Config, Error, Group, Improve, Learner, Lesson, Likelihoods, Lora, Model, Objective,
-    Optimiser, Rollout, Sampling, Speaker, advantages,
+    Optimiser, Request, Rollout, Sampling, Speaker, Until, advantages,
 };
 
 fn config(alphabet: &Alphabet) -> Config {
@@ -76,14 +76,19 @@ fn a_step_has_the_same_bits_everywhere() {
 fn rewarded(reward: impl Fn(usize, &str) -> f32) -> f32 {
     let alphabet = Alphabet::new("abcd=");
     let model = Model::new(config(&alphabet), 3, &Device::cpu(1), Limits::default()).unwrap();
-    let mut speaker = Speaker::new(&model, 32, 3, 2, Alphabet::END, Limits::default()).unwrap();
+    let mut speaker = Speaker::new(&model, 32, 5, Limits::default()).unwrap();
     let mut learner =
         Learner::new(&model, Objective::IMPROVE, &Optimiser::default(), 32, 6, Limits::default()).unwrap();
     let prompt = alphabet.encode("ab=").unwrap();
     let mut right = 0.0;
     for round in 0..40u64 {
-        let prompts: Vec<_> = (0..32).map(|i| (prompt.clone(), round * 1000 + i)).collect();
-        let rollouts = speaker.answer(&prompts, Sampling::PLAIN).unwrap();
+        let ask = |i| Request {
+            prompt: prompt.clone(),
+            seed: round * 1000 + i,
+            sampling: Sampling::PLAIN,
+            until: Until::new(2, &[Alphabet::END]),
+        };
+        let rollouts = speaker.answer(&(0..32).map(ask).collect::<Vec<_>>()).unwrap();
         let said: Vec<String> = rollouts.iter().map(|r| alphabet.decode(&r.answer)).collect();
         right = said.iter().filter(|s| s.starts_with('d')).count() as f32 / 32.0;
         let rewards: Vec<f32> = said.iter().enumerate().map(|(i, s)| reward(i, s)).collect();
@@ -125,11 +130,14 @@ fn weights(model: &Model) -> Vec<Vec<f32>> {
 /// Rollouts with advantages of both signs, of different lengths.
 fn rollouts(model: &Model) -> Vec<(Rollout, f32)> {
     let alphabet = Alphabet::new("abcd=");
-    let mut speaker = Speaker::new(model, 8, 3, 4, Alphabet::END, Limits::default()).unwrap();
-    let prompts: Vec<_> = (0..8)
-        .map(|i| (alphabet.encode(["ab=", "cd=", "da=", "b="][i % 4]).unwrap(), 40 + i as u64))
-        .collect();
-    let said = speaker.answer(&prompts, Sampling::PLAIN).unwrap();
+    let mut speaker = Speaker::new(model, 8, 7, Limits::default()).unwrap();
+    let ask = |i: usize| Request {
+        prompt: alphabet.encode(["ab=", "cd=", "da=", "b="][i % 4]).unwrap(),
+        seed: 40 + i as u64,
+        sampling: Sampling::PLAIN,
+        until: Until::new(4, &[Alphabet::END]),
+    };
+    let said = speaker.answer(&(0..8).map(ask).collect::<Vec<_>>()).unwrap();
     said.into_iter().zip([1.5, -0.5, 0.75, -1.25, 0.25, 2.0, -2.0, -0.75]).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::objective::Objective;
 use crate::optimiser::Optimiser;
 use crate::practice::Drill;
 use crate::schedule::{Decay, Schedule};
-use crate::speak::{Rollout, Sampling, Speaker};
+use crate::speak::{Request, Rollout, Sampling, Speaker, Until};
 use crate::{Alphabet, Config, Error, Model};
 
 pub use tasks::{CHARACTERS, Part, Task};
@@ -139,17 +139,16 @@ impl Task {
     /// The share of `count` questions that lessons never show which the model answers rightly.
     pub fn exam(self, model: &Model, count: usize, sampling: Sampling, limits: Limits) -> Result<f32, Error> {
         let rows = count.clamp(1, 128);
-        let (question, answer) = (self.question_tokens(), self.answer_tokens());
-        let mut speaker = Speaker::new(model, rows, question, answer, Alphabet::END, limits)?;
+        let mut speaker = Speaker::new(model, rows, self.tokens() + 1, limits)?;
         let alphabet = alphabet();
         let asked: Vec<String> = (0..count as u64).map(|i| self.question(Part::Exam, 0, i)).collect();
-        let mut right = 0.0;
-        for (some, from) in asked.chunks(rows).zip((0u64..).step_by(rows)) {
-            let prompt = |(text, seed): (&String, u64)| Ok((alphabet.encode(text)?, seed));
-            let prompts = some.iter().zip(from..).map(prompt).collect::<Result<Vec<_>, Error>>()?;
-            let rollouts = speaker.answer(&prompts, sampling)?;
-            right += some.iter().zip(&rollouts).map(|(q, r)| self.reward(&alphabet, q, r)).sum::<f32>();
-        }
+        let request = |(text, seed): (&String, u64)| -> Result<Request, Error> {
+            let until = Until::new(self.answer_tokens(), &[Alphabet::END]);
+            Ok(Request { prompt: alphabet.encode(text)?, seed, sampling, until })
+        };
+        let requests = asked.iter().zip(0..).map(request).collect::<Result<Vec<_>, _>>()?;
+        let rollouts = speaker.answer(&requests)?;
+        let right: f32 = asked.iter().zip(&rollouts).map(|(q, r)| self.reward(&alphabet, q, r)).sum();
         Ok(right / count.max(1) as f32)
     }
 }
