@@ -245,7 +245,95 @@ def generate(layers, d, heads, d_ff, vocab, batch, length, prompt, seen, **_):
     return lambda: run(length, True), result
 
 
-WORK = {"gemm": gemm, "math": math, "conv": conv, "train": train, "speak": speak, "generate": generate}
+class Cache:
+    """Keys and values of all layers, for sequences of up to `length` tokens."""
+
+    def __init__(self, model, rows, length):
+        each = model.embedding.shape[1] // model.heads
+        shape = (len(model.layers), 2, rows, model.heads, length, each)
+        self.kept, self.used = torch.empty(shape), 0
+
+    def forward(self, model, tokens):
+        """Logits after the last of `tokens`, which follow those that were here before."""
+        b, t = tokens.shape
+        x = F.embedding(tokens, model.embedding)
+        d = x.shape[-1]
+        here, to = self.used, self.used + t
+        cos, sin = model.cos[here:to], model.sin[here:to]
+        half = cos.shape[-1] // 2
+        rotate = lambda x: x * cos + torch.cat([x[..., half:], x[..., :half]], -1) * sin
+        for (norm1, wq, wk, wv, wo, norm2, gate, up, down), (keys, values) in zip(model.layers, self.kept):
+            h = F.rms_norm(x, (d,), norm1, 1e-5)
+            q, k, v = (F.linear(h, w).view(b, t, model.heads, -1).transpose(1, 2) for w in (wq, wk, wv))
+            keys[:, :, here:to], values[:, :, here:to] = rotate(k), v
+            # A single query sees all keys; a prompt sees itself, causally.
+            h = F.scaled_dot_product_attention(rotate(q), keys[:, :, :to], values[:, :, :to], is_causal=t > 1)
+            x = x + F.linear(h.transpose(1, 2).reshape(b, t, d), wo)
+            h = F.rms_norm(x, (d,), norm2, 1e-5)
+            x = x + F.linear(F.silu(F.linear(h, gate)) * F.linear(h, up), down)
+        self.used = to
+        return F.linear(F.rms_norm(x[:, -1], (d,), model.norm, 1e-5), model.embedding)
+
+
+def sample(model, tokens, answer, greedy=False):
+    """`answer` further tokens for each row, drawn from the model's own distribution, and their log-probabilities."""
+    cache = Cache(model, len(tokens), tokens.shape[1] + answer)
+    drawn, logps = [], []
+    with torch.inference_mode():
+        for _ in range(answer):
+            logp = F.log_softmax(cache.forward(model, tokens), -1)
+            tokens = logp.argmax(-1, keepdim=True) if greedy else torch.multinomial(logp.exp(), 1)
+            drawn.append(tokens)
+            logps.append(logp.gather(1, tokens))
+    return torch.cat(drawn, 1), torch.cat(logps, 1)
+
+
+def grpo(layers, d, heads, d_ff, vocab, prompts, samples, question, answer, **_):
+    model = Decoder(layers, d, heads, d_ff, vocab, question + answer - 1)
+    asked = ids(2, vocab, prompts, question)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.0, fused=True)
+
+    def learn(tokens, old, advantages):
+        logits = model(tokens[:, :-1])[:, question - 1 :]
+        logp = -F.cross_entropy(logits.reshape(-1, vocab), tokens[:, question:].reshape(-1), reduction="none")
+        logp = logp.view(-1, answer)
+        ratio = (logp - (logp.detach() if old is None else old)).exp()
+        a = advantages[:, None]
+        loss = -torch.min(ratio * a, ratio.clamp(0.8, 1.28) * a).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
+        optimiser.step()
+        return norm.detach()
+
+    seen = {}
+
+    def round():
+        if not seen:
+            seen["start"] = [p.detach().clone() for p in model.parameters()]
+        expanded = asked.repeat_interleave(samples, 0)
+        said, old = sample(model, expanded, answer)
+        rewards = [float((i + 1) % 2) for i in range(prompts * samples)]
+        rewards = torch.tensor(rewards).view(prompts, samples)
+        apart = rewards.std(1, keepdim=True, correction=0)
+        advantages = ((rewards - rewards.mean(1, keepdim=True)) / apart).flatten()
+        kept = advantages.isfinite()
+        learn(torch.cat([expanded, said], 1)[kept], old.clone()[kept], advantages[kept])
+
+    # The likeliest answers before any learning, and the gradients' norm of a step from them.
+    def result():
+        with torch.no_grad():
+            for p, start in zip(model.parameters(), seen["start"]):
+                p.copy_(start)
+        said, _ = sample(model, asked, answer, greedy=True)
+        advantages = torch.arange(prompts) % 2 - 0.5
+        norm = learn(torch.cat([asked, said], 1), None, advantages)
+        return [said.float(), norm.view(1)]
+
+    return round, result
+
+
+WORK = {"gemm": gemm, "math": math, "conv": conv, "train": train, "speak": speak, "generate": generate, "grpo": grpo}
 prepared = {}
 count = 0
 

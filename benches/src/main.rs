@@ -9,6 +9,7 @@ mod conv;
 mod decoder;
 mod gemm;
 mod heap;
+mod lm_learn;
 mod lm_model;
 mod lm_speak;
 mod math;
@@ -21,6 +22,7 @@ mod torch;
 mod trace;
 mod train;
 
+use lm::wren::Task;
 use report::Report;
 use std::process::ExitCode;
 use torch::Torch;
@@ -50,17 +52,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether a bench has no use for PyTorch.
+fn alone(name: &str) -> bool {
+    ["build", "trace", "check"].contains(&name) || name.starts_with("wren")
+}
+
 fn run(names: &[&str], options: &[&str]) -> Result {
     if let Some(unknown) = options.iter().find(|o| !["--json", "--quick"].contains(o)) {
         return Err(format!("no such option: {unknown}; there are --json, --no-torch and --quick").into());
     }
     let names = match names {
         ["exact"] => &["gemm", "math", "train", "conv", "trace"][..],
-        ["lm"] => &["speak", "check"],
+        ["lm"] => &["speak", "check", "learn", "grpo", "wren"],
         names => names,
     };
-    let alone = |name: &&str| ["build", "trace", "check"].contains(name);
-    let torch = if names.iter().all(alone) { Vec::new() } else { torch::all() };
+    let torch = if names.iter().all(|name| alone(name)) { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
         torch,
@@ -76,6 +82,12 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "trace" => trace::bench(&mut bench)?,
             "speak" => lm_speak::bench(&mut bench)?,
             "check" => lm_speak::check(&mut bench)?,
+            "learn" => lm_learn::learn(&mut bench)?,
+            "grpo" => lm_learn::grpo(&mut bench)?,
+            "wren" => lm_learn::practise(&mut bench, &Task::ALL)?,
+            "wren-reverse" => lm_learn::practise(&mut bench, &[Task::Reverse])?,
+            "wren-add" => lm_learn::practise(&mut bench, &[Task::Add])?,
+            "wren-express" => lm_learn::practise(&mut bench, &[Task::Express])?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

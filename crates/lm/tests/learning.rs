@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use exact::{Device, Level, Limits};
+use lm::wren::{self, Task};
 use lm::{
-    Alphabet, Batch, Config, Error, Group, Improve, Learner, Lesson, Likelihoods, Lora, Model, Objective,
-    Optimiser, Request, Rollout, Sampling, Speaker, Until, advantages,
+    Alphabet, Batch, Config, Drill, Error, Group, Improve, Learner, Lesson, Likelihoods, Lora, Model,
+    Objective, Optimiser, Practice, Request, Rollout, Sampling, Speaker, Until, advantages,
 };
 
 fn config(alphabet: &Alphabet) -> Config {
@@ -464,4 +465,39 @@ fn what_cannot_be_learned_from_is_refused_and_nothing_moves() {
             Learner::of(&model, Lesson { lora: Some(lora), ..lesson(Objective::Imitate) }, Limits::default());
         assert!(error.unwrap_err().to_string().contains(part));
     }
+}
+
+/// How many of the exam's questions `wren` answers rightly, before and after some rounds of practice.
+fn practised(task: Task, rounds: u64, shuffled: bool) -> [f32; 2] {
+    let limits = Limits::default();
+    let model = wren::load(&Device::cpu(2), limits).unwrap();
+    let alphabet = wren::alphabet();
+    let drill = Drill { prompts: 24, ..task.drill() };
+    let (prompts, samples) = (drill.prompts, drill.samples);
+    let mut practice = Practice::new(&model, drill, limits).unwrap();
+    let exam = || task.exam(&model, 256, Sampling::PLAIN, limits).unwrap();
+    let before = exam();
+    for round in 0..rounds {
+        let texts = task.questions(7, round, prompts);
+        let asked: Vec<_> = texts.iter().map(|text| alphabet.encode(text).unwrap()).collect();
+        let rollouts = practice.answer(&asked, round * 1000).unwrap();
+        let reward = |(i, rollout): (usize, &Rollout)| task.reward(&alphabet, &texts[i / samples], rollout);
+        let mut rewards: Vec<f32> = rollouts.iter().enumerate().map(reward).collect();
+        if shuffled {
+            // As many successes, and nothing to do with the answers.
+            rewards.rotate_right(samples + 3);
+        }
+        practice.reinforce(rollouts, rewards).unwrap();
+    }
+    [before, exam()]
+}
+
+/// `LM_ROUNDS` asks for more rounds than a sample.
+#[test]
+fn practice_makes_better_and_shuffled_rewards_do_not() {
+    let rounds = std::env::var("LM_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
+    let [before, after] = practised(Task::Express, rounds, false);
+    assert!(after > before + 0.07, "practice: {before} -> {after}");
+    let [before, after] = practised(Task::Express, rounds, true);
+    assert!(after < before + 0.03, "shuffled: {before} -> {after}");
 }

@@ -1,10 +1,11 @@
 //! `wren`, the model that ships: small, character by character, taught from nothing by this project.
 //!
 //! It has been shown a little of three [tasks](Task), just enough to be right now and then: reinforcement learning has nothing to work with
-//! in a model that never succeeds, and little to show in one that always does. [`warm_start`] is all there is to its making, and gives
+//! in a model that never succeeds, and little to show in one that always does. [`WarmStart::wren`] is all there is to its making, and gives
 //! the same bits on every machine.
 
 mod tasks;
+mod weights;
 
 use exact::{Device, Limits};
 
@@ -18,6 +19,7 @@ use crate::speak::{Request, Rollout, Sampling, Speaker, Until};
 use crate::{Alphabet, Config, Error, Model};
 
 pub use tasks::{CHARACTERS, Part, Task};
+pub use weights::{file, load};
 
 /// The shape of `wren`.
 pub fn config() -> Config {
