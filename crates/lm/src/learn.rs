@@ -219,8 +219,14 @@ impl Learner {
                 let why = format!("come to {} numbers for {n} tokens", numbers.len());
                 return Err(Error::Batch { field, why });
             }
-            if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
-                return Err(Error::Batch { field, why: format!("have {} at token {at}", numbers[at]) });
+            let most = if ["weights", "advantages"].contains(&field) { MAX_COUNT } else { f32::MAX };
+            // Written so that what is no number is beyond it too.
+            if let Some(at) = numbers.iter().position(|x| !(x.abs() <= most)) {
+                let why = format!(
+                    "have {} at token {at}: numbers of up to {most:e} can be learned from",
+                    numbers[at]
+                );
+                return Err(Error::Batch { field, why });
             }
         }
         if batch.targets.len() != n {
@@ -230,6 +236,9 @@ impl Learner {
         Ok(())
     }
 }
+
+/// The greatest weight or advantage. Times the greatest ratio, and squared for the gradients' norm, it is still a number.
+const MAX_COUNT: f32 = 1e3;
 
 fn rates(session: &mut Session, optimiser: &Optimiser, lr: f32, muon_lr: f32) -> Result<(), Error> {
     session.write("lr", &[lr])?;

@@ -444,6 +444,7 @@ fn what_cannot_be_learned_from_is_refused_and_nothing_moves() {
     assert_eq!(error, "there is no token 7: the model has tokens 0 to 6");
     refused("a target", &|b| b.targets[3] = u32::MAX);
     refused("no number", &|b| b.advantages[3] = f32::NAN);
+    refused("too much", &|b| b.advantages[3] = 1e30);
     refused("an infinite logp", &|b| b.logps[3] = f32::NEG_INFINITY);
     refused("too few", &|b| _ = b.weights.pop());
     refused("too few targets", &|b| _ = b.targets.pop());
