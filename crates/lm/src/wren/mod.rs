@@ -63,9 +63,10 @@ impl WarmStart {
     pub fn wren() -> WarmStart {
         WarmStart {
             seed: 1,
-            tasks: Task::ALL.map(|task| (task, 32)).to_vec(),
-            steps: 200,
-            rates: [Schedule { peak: 3e-3, rise: 0, decay: Decay::Linear(400) }; 2],
+            // As many of each as it takes for all to come along at the same pace.
+            tasks: vec![(Task::Reverse, 18), (Task::Add, 60), (Task::Express, 18)],
+            steps: 210,
+            rates: [Schedule { peak: 3e-3, rise: 0, decay: Decay::Linear(450) }; 2],
         }
     }
 
