@@ -121,9 +121,8 @@ impl Task {
     /// Rounds of practice after which it has learned most of what it will.
     pub fn rounds(self) -> u64 {
         match self {
-            Task::Reverse => 100,
-            Task::Add => 150,
-            Task::Express => 120,
+            Task::Reverse => 60,
+            Task::Add | Task::Express => 120,
         }
     }
 
