@@ -164,7 +164,9 @@ fn an_answer_ends_where_it_should() {
     }
     // A model that says what it would say after its end token, too.
     let mut on = requests(FLAT);
-    on.iter_mut().for_each(|r| r.until.ends.clear());
+    for request in &mut on {
+        request.until.ends.clear();
+    }
     let said = Speaker::new(&model, 5, 21, Limits::default()).unwrap().answer(&on).unwrap();
     for rollout in said {
         let token = rollout.answer[0];
@@ -184,7 +186,9 @@ fn stops_end_answers_and_are_checked() {
     let words =
         Words::new((0..37).map(|t| format!("{}{}", letter(t), letter(t + 20)).into_bytes()).collect());
     let mut free = requests(FLAT);
-    free.iter_mut().for_each(|r| r.until = Until::new(12, &[]));
+    for request in &mut free {
+        request.until = Until::new(12, &[]);
+    }
     let speaker = || Speaker::new(&model, 3, 21, Limits::default()).unwrap();
     let said = speaker().answer(&free).unwrap();
     let text = format!("{}{}{}", letter(said[2].answer[4] + 20), letter(said[2].answer[5]), "");
