@@ -11,6 +11,9 @@ mod conv;
 mod decoder;
 mod gemm;
 mod heap;
+mod lm_learn;
+mod lm_model;
+mod lm_speak;
 mod math;
 mod numbers;
 mod others;
@@ -21,6 +24,7 @@ mod torch;
 mod trace;
 mod train;
 
+use lm::wren::Task;
 use report::Report;
 use std::process::ExitCode;
 use torch::Torch;
@@ -66,17 +70,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether a bench has no use for PyTorch.
+fn alone(name: &str) -> bool {
+    ["build", "trace", "check", "blob", "chain", "net"].contains(&name) || name.starts_with("wren")
+}
+
 fn run(names: &[&str], options: &[&str]) -> Result {
     if let Some(unknown) = options.iter().find(|o| !["--json", "--quick"].contains(o)) {
         return Err(format!("no such option: {unknown}; there are --json, --no-torch and --quick").into());
     }
     let names = match names {
-        ["exact"] => &["gemm", "math", "train", "conv", "trace"],
+        ["exact"] => &["gemm", "math", "train", "conv", "trace"][..],
+        ["lm"] => &["speak", "check", "learn", "grpo", "wren"],
         names => names,
     };
+    let torch = if names.iter().all(|name| alone(name)) { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
-        torch: torch::all(),
+        torch,
         quick: options.contains(&"--quick"),
     };
     let watch = others::Watch::new(&bench.torch);
@@ -89,6 +100,14 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "trace" => trace::bench(&mut bench)?,
             "blob" => blob::bench(&mut bench)?,
             "chain" => chain::bench(&mut bench)?,
+            "speak" => lm_speak::bench(&mut bench)?,
+            "check" => lm_speak::check(&mut bench)?,
+            "learn" => lm_learn::learn(&mut bench)?,
+            "grpo" => lm_learn::grpo(&mut bench)?,
+            "wren" => lm_learn::practise(&mut bench, &Task::ALL)?,
+            "wren-reverse" => lm_learn::practise(&mut bench, &[Task::Reverse])?,
+            "wren-add" => lm_learn::practise(&mut bench, &[Task::Add])?,
+            "wren-express" => lm_learn::practise(&mut bench, &[Task::Express])?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

@@ -1,12 +1,17 @@
 //! What a step of learning is given: sequences side by side, and how much each of their tokens counts.
 
 use crate::Error;
-use crate::speak::Rollout;
+use crate::Rollout;
 
 /// One batch to learn from: `rows` sequences of `tokens` tokens each, padded on the right.
 ///
 /// For each token there is the one that follows it, and how much that one counts (0 for prompts and padding). To improve rather
-/// than imitate there are also its advantage and the log-probability it was drawn with.
+/// than imitate there are also its advantage and its log-probability under several policies, of which an objective reads what it needs:
+///
+/// - `drawn`: the policy that drew it, as its rollout says;
+/// - `logps`: the policy that learning must stay near. It is the same for one's own rollouts; for those of others, set it to
+///   [`Likelihoods::of`](crate::Likelihoods::of) one's own policy before the first step;
+/// - `reference`: a frozen policy, if the objective has a divergence from it; also from `Likelihoods`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Tokens, `[rows * tokens]`.
@@ -17,8 +22,12 @@ pub struct Batch {
     pub weights: Vec<f32>,
     /// How good each target turned out to be.
     pub advantages: Vec<f32>,
-    /// The log-probability each target was drawn with.
+    /// The log-probability of each target under the policy that learning stays near.
     pub logps: Vec<f32>,
+    /// The log-probability each target was drawn with.
+    pub drawn: Vec<f32>,
+    /// The log-probability of each target under the reference; nothing until it is set.
+    pub reference: Vec<f32>,
 }
 
 impl Batch {
@@ -26,7 +35,15 @@ impl Batch {
     fn empty(rows: usize, tokens: usize) -> Batch {
         let n = rows * tokens;
         let zeros = || vec![0.0; n];
-        Batch { ids: vec![0; n], targets: vec![0; n], weights: zeros(), advantages: zeros(), logps: zeros() }
+        Batch {
+            ids: vec![0; n],
+            targets: vec![0; n],
+            weights: zeros(),
+            advantages: zeros(),
+            logps: zeros(),
+            drawn: zeros(),
+            reference: Vec::new(),
+        }
     }
 
     /// Lays a prompt and its answer into a row; gives the place whose target is the answer's first token.
@@ -58,6 +75,9 @@ impl Batch {
     }
 
     /// Every token of every answer counts alike, for as much as its answer's advantage.
+    ///
+    /// Leave out the answers that teach nothing: what counts is shared among those that are here. Log-probabilities are the model's own, at
+    /// temperature 1; so are the ratios that learning makes of them, and rollouts drawn otherwise are another policy's.
     pub fn improve(rollouts: &[(&Rollout, f32)], rows: usize, tokens: usize) -> Result<Batch, Error> {
         fits(rollouts.len(), rows)?;
         let mut batch = Batch::empty(rows, tokens);
@@ -70,8 +90,9 @@ impl Batch {
             let from = batch.lay(row, tokens, &rollout.prompt, &rollout.answer)?;
             batch.weights[from..from + n].fill(1.0 / count as f32);
             batch.advantages[from..from + n].fill(*advantage);
-            batch.logps[from..from + n].copy_from_slice(&rollout.logps);
+            batch.drawn[from..from + n].copy_from_slice(&rollout.logps);
         }
+        batch.logps.clone_from(&batch.drawn);
         Ok(batch)
     }
 }
@@ -86,16 +107,27 @@ fn fits(length: usize, rows: usize) -> Result<(), Error> {
 /// How far each reward of a group lies above its mean, in standard deviations; `None` if all are equal, for then there
 /// is nothing to learn from them.
 pub fn advantages(rewards: &[f32]) -> Option<Vec<f32>> {
-    let n = rewards.len() as f32;
-    let mean = rewards.iter().sum::<f32>() / n;
-    let variance = rewards.iter().map(|r| (r - mean) * (r - mean)).sum::<f32>() / n;
+    let above = advantages_unscaled(rewards)?;
+    let variance = above.iter().map(|a| a * a).sum::<f32>() / above.len() as f32;
     let deviation = variance.sqrt();
-    (deviation > 0.0).then(|| rewards.iter().map(|r| (r - mean) / deviation).collect())
+    (deviation > 0.0 && deviation.is_finite()).then(|| above.iter().map(|a| a / deviation).collect())
+}
+
+/// How far each reward of a group lies above its mean; `None` if all are equal.
+///
+/// In standard deviations, a group in which one answer of many was right counts as much as one in which half were. Without them, questions
+/// of medium difficulty count most, and hardly anything is made of the very easy and the very hard (Dr. GRPO).
+pub fn advantages_unscaled(rewards: &[f32]) -> Option<Vec<f32>> {
+    let first = *rewards.first()?;
+    let mean = rewards.iter().sum::<f32>() / rewards.len() as f32;
+    let teaches = mean.is_finite() && rewards.iter().any(|r| *r != first);
+    teaches.then(|| rewards.iter().map(|r| r - mean).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Ending, Sampling, Until};
 
     #[test]
     fn only_answers_count() {
@@ -109,6 +141,35 @@ mod tests {
     fn equal_rewards_teach_nothing() {
         assert_eq!(advantages(&[1.0, 1.0, 1.0]), None);
         assert_eq!(advantages(&[0.0, 1.0]), Some(vec![-1.0, 1.0]));
+        assert_eq!(advantages(&[0.1, 0.1, 0.1]), None);
+        assert_eq!(advantages_unscaled(&[0.5, 0.5]), None);
+        assert_eq!(advantages_unscaled(&[0.0, 0.0, 0.0, 1.0]), Some(vec![-0.25, -0.25, -0.25, 0.75]));
+        for hostile in [vec![], vec![f32::NAN, 1.0], vec![f32::INFINITY, 1.0], vec![f32::MAX, f32::MAX, 0.0]]
+        {
+            assert_eq!(advantages(&hostile), None, "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_takes_no_share() {
+        let rollout = |answer: Vec<u32>| Rollout {
+            root: [0; 32],
+            until: Until::new(4, &[1]),
+            ending: Ending::End,
+            prompt: vec![2],
+            logps: vec![-1.0; answer.len()],
+            answer,
+            seed: 0,
+            sampling: Sampling::PLAIN,
+        };
+        let (one, two) = (rollout(vec![3, 1]), rollout(vec![4, 5, 1]));
+        for kept in [vec![(&one, 1.0)], vec![(&one, 1.0), (&two, -0.5)]] {
+            let batch = Batch::improve(&kept, 8, 4).unwrap();
+            let tokens: usize = kept.iter().map(|(r, _)| r.answer.len()).sum();
+            assert_eq!(batch.weights.iter().filter(|w| **w == 1.0 / tokens as f32).count(), tokens);
+            assert_eq!(batch.weights.iter().filter(|w| **w != 0.0).count(), tokens);
+            assert_eq!(batch.drawn, batch.logps);
+        }
     }
 
     #[test]

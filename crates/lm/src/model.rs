@@ -1,9 +1,9 @@
 //! A model: its configuration, and its weights on a device.
 
-use exact::{Builder, Device, Limits, Program, Session, UnaryFn};
+use exact::{Builder, Device, Limits, Program, Session, UnaryFn, Var};
 
 use crate::Error;
-use crate::config::{Config, Start};
+use crate::config::{Config, Parameter, Start};
 use crate::decoder::Weights;
 
 /// A model on a device. Whoever teaches it or asks it works on these weights; there are no copies.
@@ -40,20 +40,7 @@ impl Model {
 
     /// The hash of all weights: names, shapes and every bit.
     pub fn root(&self) -> Result<[u8; 32], Error> {
-        let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
-        for parameter in self.config.parameters() {
-            let mut length = |n: usize| {
-                hasher.update(&(n as u64).to_le_bytes());
-            };
-            length(parameter.name.len());
-            length(parameter.dims.len());
-            parameter.dims.iter().for_each(|d| length(*d));
-            hasher.update(parameter.name.as_bytes());
-            for number in self.weight(&parameter.name)? {
-                hasher.update(&number.to_bits().to_le_bytes());
-            }
-        }
-        Ok(*hasher.finalize().as_bytes())
+        root(&self.config, &self.session)
     }
 
     /// The same model on another device.
@@ -65,8 +52,65 @@ impl Model {
         Ok(copy)
     }
 
+    /// Where its weights are.
+    pub fn device(&self) -> &Device {
+        self.session.device()
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+}
+
+/// The hash of all weights as they are in a session.
+fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+    let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
+    let mut bytes = Vec::new();
+    for parameter in config.parameters() {
+        let mut length = |n: usize| {
+            hasher.update(&(n as u64).to_le_bytes());
+        };
+        length(parameter.name.len());
+        length(parameter.dims.len());
+        parameter.dims.iter().for_each(|d| length(*d));
+        hasher.update(parameter.name.as_bytes());
+        for some in session.read::<f32>(&parameter.name)?.chunks(1 << 14) {
+            bytes.clear();
+            bytes.extend(some.iter().flat_map(|number| number.to_bits().to_le_bytes()));
+            hasher.update(&bytes);
+        }
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// The root of weights that may move, worked out once for each time they did.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    /// The weights' changes when they were last looked at.
+    changes: Option<u64>,
+    known: Option<[u8; 32]>,
+}
+
+impl Root {
+    /// Whether the weights have changed since this was last asked.
+    pub(crate) fn moved(&mut self, config: &Config, session: &Session) -> Result<bool, Error> {
+        let mut changes = 0;
+        for parameter in config.parameters() {
+            changes += session.changes(&parameter.name)?;
+        }
+        let moved = self.changes != Some(changes);
+        if moved {
+            (self.changes, self.known) = (Some(changes), None);
+        }
+        Ok(moved)
+    }
+
+    /// The root as of when [`Root::moved`] was last asked.
+    pub(crate) fn get(&mut self, config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+        match self.known {
+            Some(root) => Ok(root),
+            None => Ok(*self.known.insert(root(config, session)?)),
+        }
     }
 }
 
@@ -76,28 +120,37 @@ fn first_weights(config: &Config) -> Result<Program, Error> {
     let seed = b.input::<u32>("seed", &[2])?;
     let weights = Weights::declare(&mut b, config)?;
     for (stream, (parameter, value)) in weights.all.iter().enumerate() {
-        let first = match parameter.start {
-            Start::Constant(number) => b.full(&parameter.dims, number)?,
-            Start::Normal(deviation) => {
-                let n = value.shape().elements();
-                let (stream, position) = (b.full(&[1], stream as u32)?, b.full(&[1], 0u32)?);
-                let key = b.concat(&[seed, stream, position], 0)?;
-                let key = b.reshape(key, &[1, 4])?;
-                let bits = b.philox(key, 2 * n)?;
-                let u = b.unit(bits)?;
-                let (u, v) = (b.slice(u, 1, 0, n)?, b.slice(u, 1, n, n)?);
-                // sqrt(-2 ln u) cos(2 pi v)
-                let log = b.unary(UnaryFn::Log, u)?;
-                let square = b.scale(log, -2.0)?;
-                let radius = b.unary(UnaryFn::Sqrt, square)?;
-                let angle = b.scale(v, std::f32::consts::TAU)?;
-                let x = b.unary(UnaryFn::Cos, angle)?;
-                let x = b.mul(x, radius)?;
-                let x = b.scale(x, deviation)?;
-                b.reshape(x, &parameter.dims)?
-            }
-        };
+        let first = drawn(&mut b, seed, stream as u32, parameter)?;
         b.assign(*value, first)?;
     }
     Ok(b.finish()?)
+}
+
+/// How a parameter begins, from its own stream of the seed's random numbers.
+pub(crate) fn drawn(
+    b: &mut Builder,
+    seed: Var<u32>,
+    stream: u32,
+    parameter: &Parameter,
+) -> Result<Var<f32>, Error> {
+    let deviation = match parameter.start {
+        Start::Constant(number) => return Ok(b.full(&parameter.dims, number)?),
+        Start::Normal(deviation) => deviation,
+    };
+    let n = parameter.dims.iter().product();
+    let (stream, position) = (b.full(&[1], stream)?, b.full(&[1], 0u32)?);
+    let key = b.concat(&[seed, stream, position], 0)?;
+    let key = b.reshape(key, &[1, 4])?;
+    let bits = b.philox(key, 2 * n)?;
+    let u = b.unit(bits)?;
+    let (u, v) = (b.slice(u, 1, 0, n)?, b.slice(u, 1, n, n)?);
+    // sqrt(-2 ln u) cos(2 pi v)
+    let log = b.unary(UnaryFn::Log, u)?;
+    let square = b.scale(log, -2.0)?;
+    let radius = b.unary(UnaryFn::Sqrt, square)?;
+    let angle = b.scale(v, std::f32::consts::TAU)?;
+    let x = b.unary(UnaryFn::Cos, angle)?;
+    let x = b.mul(x, radius)?;
+    let x = b.scale(x, deviation)?;
+    Ok(b.reshape(x, &parameter.dims)?)
 }

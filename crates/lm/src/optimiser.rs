@@ -20,11 +20,32 @@ pub struct Optimiser {
     pub clip: f32,
     /// Whether hidden matrices move by Muon instead: along the nearest orthogonal matrix to their momentum.
     pub muon: bool,
+    /// Parameters that move otherwise. The first group that a parameter is in decides.
+    pub groups: Vec<Group>,
+}
+
+/// Parameters that move otherwise than the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// What is part of their names, such as `embed_tokens` or `layers.0.`.
+    pub part: String,
+    /// What the learning rate is multiplied by; at 0 they stay as they are, and no gradient is worked out for them.
+    pub rate: f32,
+    /// Their weight decay, vectors included.
+    pub decay: f32,
 }
 
 impl Default for Optimiser {
     fn default() -> Optimiser {
-        Optimiser { beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.0, clip: 1.0, muon: false }
+        Optimiser {
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            decay: 0.0,
+            clip: 1.0,
+            muon: false,
+            groups: Vec::new(),
+        }
     }
 }
 
@@ -36,42 +57,67 @@ const QUINTIC: [f32; 3] = [3.4445, -4.7750, 2.0315];
 const ITERATIONS: usize = 5;
 
 impl Optimiser {
-    /// Adds one step for every parameter: inputs `lr` and, with Muon, `muon_lr`; states for the moments; an output `norm`.
+    /// Whether a parameter moves at all.
+    pub(crate) fn moves(&self, parameter: &Parameter) -> bool {
+        self.how(parameter).0 != 0.0
+    }
+
+    /// What a parameter's learning rate is multiplied by, and its weight decay.
+    fn how(&self, parameter: &Parameter) -> (f32, f32) {
+        match self.groups.iter().find(|group| parameter.name.contains(&group.part)) {
+            Some(group) => (group.rate, group.decay),
+            None => (1.0, if parameter.dims.len() > 1 { self.decay } else { 0.0 }),
+        }
+    }
+
+    /// Adds one step for every parameter and gives what they become: inputs `lr` and, with Muon, `muon_lr`; states for the moments;
+    /// an output `norm`.
     pub(crate) fn step(
         &self,
         b: &mut Builder,
         parameters: &[(Parameter, Var<f32>)],
         gradients: &[Var<f32>],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Var<f32>>, Error> {
         let lr = b.input::<f32>("lr", &[])?;
         let (gscale, norm) = b.clip_scale(gradients, self.clip)?;
         b.output("norm", norm)?;
         let (c1, c2) = (correction(b, "beta1^t", self.beta1)?, correction(b, "beta2^t", self.beta2)?);
         let muon_lr = if self.muon { Some(b.input::<f32>("muon_lr", &[])?) } else { None };
+        let mut all = Vec::with_capacity(parameters.len());
         for ((parameter, value), g) in parameters.iter().zip(gradients) {
             let name = &parameter.name;
-            if let (Some(lr), true) = (muon_lr, parameter.hidden) {
+            let (rate, decay) = self.how(parameter);
+            let scaled = |b: &mut Builder, lr| if rate == 1.0 { Ok(lr) } else { b.scale(lr, rate) };
+            let moved = if let (Some(lr), true) = (muon_lr, parameter.hidden) {
                 let momentum = b.state::<f32>(&format!("{name}.momentum"), &parameter.dims)?;
                 let g = b.mul(*g, gscale)?;
                 let (next, update) = muon(b, momentum, g)?;
                 b.assign(momentum, next)?;
+                let lr = scaled(b, lr)?;
+                let mut from = *value;
+                if decay != 0.0 {
+                    let share = b.scale(lr, decay)?;
+                    let less = b.mul(from, share)?;
+                    from = b.sub(from, less)?;
+                }
                 let largest = parameter.dims.iter().copied().max().unwrap_or(1);
                 let lr = b.scale(lr, 0.2 * (largest as f32).sqrt())?;
                 let step = b.mul(update, lr)?;
-                let moved = b.sub(*value, step)?;
-                b.assign(*value, moved)?;
-                continue;
-            }
-            let m = b.state::<f32>(&format!("{name}.m"), &parameter.dims)?;
-            let v = b.state::<f32>(&format!("{name}.v"), &parameter.dims)?;
-            let decay = if parameter.dims.len() > 1 { self.decay } else { 0.0 };
-            let with = AdamW { lr, gscale, c1, c2, b1: self.beta1, b2: self.beta2, eps: self.eps, decay };
-            let (moved, next) = b.adamw(*value, *g, AdamState { m, v }, &with)?;
+                b.sub(from, step)?
+            } else {
+                let m = b.state::<f32>(&format!("{name}.m"), &parameter.dims)?;
+                let v = b.state::<f32>(&format!("{name}.v"), &parameter.dims)?;
+                let lr = scaled(b, lr)?;
+                let with = AdamW { lr, gscale, c1, c2, b1: self.beta1, b2: self.beta2, eps: self.eps, decay };
+                let (moved, next) = b.adamw(*value, *g, AdamState { m, v }, &with)?;
+                b.assign(m, next.m)?;
+                b.assign(v, next.v)?;
+                moved
+            };
             b.assign(*value, moved)?;
-            b.assign(m, next.m)?;
-            b.assign(v, next.v)?;
+            all.push(moved);
         }
-        Ok(())
+        Ok(all)
     }
 }
 
