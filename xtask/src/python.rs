@@ -1,11 +1,29 @@
 //! Python environments under `target/`, made the first time they are needed.
 
 use crate::step::{Done, run, step, target};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a suite needs from the package index. Pinned: a figure or a comparison names what it was taken against.
 const TORCH: &[&str] = &["torch==2.15.0", "numpy==2.4.6"];
+
+/// What the suites about models need besides PyTorch, in the same environment: packages that change none of it.
+const MODELS: &[&str] = &["transformers==5.23.0", "gguf==0.19.0"];
+
+/// The Python of an environment that has PyTorch, `transformers` and `gguf`.
+pub(crate) fn with_transformers() -> Done<PathBuf> {
+    let python = with_torch()?;
+    let made = target().join("python/torch/made-of-more");
+    let wanted = MODELS.join(" ");
+    if std::fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
+        return Ok(python);
+    }
+    step(&format!("Python: installing {wanted} into target/python/torch (once)"), || {
+        install(&python, MODELS)?;
+        std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
+    })?;
+    Ok(python)
+}
 
 /// The Python of an environment that has PyTorch: several GB and a minute or two the first time.
 pub(crate) fn with_torch() -> Done<PathBuf> {
@@ -25,11 +43,14 @@ fn environment(name: &str, packages: &[&str]) -> Done<PathBuf> {
         &format!("Python: installing {wanted} into target/python/{name} (once; 5 GB, since it brings CUDA)"),
         || {
             run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-            run(Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(packages))?;
+            install(&python, packages)?;
             std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
         },
     )?;
     Ok(python)
+}
+
+fn install(python: &Path, packages: &[&str]) -> Done {
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(python).args(pip).args(packages))
 }

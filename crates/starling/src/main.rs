@@ -1,5 +1,7 @@
 //! The command line of Starling.
 
+mod chat;
+mod model;
 mod up;
 
 use std::io::{Error, ErrorKind};
@@ -19,11 +21,18 @@ struct Cli {
 enum Command {
     /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
     Up(up::Options),
+    /// Look into a model's files
+    #[command(subcommand)]
+    Model(model::Command),
+    /// Talk with a model on this machine
+    Chat(chat::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(options) => up::run(&options),
+        Command::Model(command) => model::run(&command),
+        Command::Chat(options) => chat::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
