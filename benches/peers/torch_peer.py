@@ -161,7 +161,91 @@ def train(layers, d, heads, d_ff, vocab, batch, length, compiled=False, **_):
     return step, result
 
 
-WORK = {"gemm": gemm, "math": math, "conv": conv, "train": train}
+def speak(layers, d, heads, d_ff, vocab, batch, length, prompt, seen, **_):
+    """Draws `length` tokens after each prompt: keys and values in tensors made once, everything else in as few calls as can be."""
+    model = Decoder(layers, d, heads, d_ff, vocab, prompt + length)
+    each = d // heads
+    # With so few rows the calls weigh more than the products: here joined weights are faster.
+    blocks = [
+        (norm1, torch.cat([wq, wk, wv]), wo, norm2, torch.cat([gate, up]), down)
+        for norm1, wq, wk, wv, wo, norm2, gate, up, down in (tuple(w.detach() for w in layer) for layer in model.layers)
+    ]
+    embedding, last_norm = model.embedding.detach(), model.norm.detach()
+    cache = torch.zeros(layers, 2, batch, heads, prompt + length, each)
+    tokens = ids(2, vocab, batch, prompt)
+
+    def forward(new, at):
+        n = new.shape[1]
+        cos, sin = model.cos[at : at + n], model.sin[at : at + n]
+        x = F.embedding(new, embedding)
+        for (norm1, wqkv, wo, norm2, wide, down), kept in zip(blocks, cache):
+            h = F.rms_norm(x, (d,), norm1, 1e-5)
+            q, k, v = F.linear(h, wqkv).view(batch, n, 3, heads, each).permute(2, 0, 3, 1, 4)
+            half = each // 2
+            q = q * cos + torch.cat([q[..., half:], q[..., :half]], -1) * sin
+            k = k * cos + torch.cat([k[..., half:], k[..., :half]], -1) * sin
+            kept[0, :, :, at : at + n] = k
+            kept[1, :, :, at : at + n] = v
+            keys, values = kept[0, :, :, : at + n], kept[1, :, :, : at + n]
+            h = F.scaled_dot_product_attention(q, keys, values, is_causal=n > 1)
+            x = x + F.linear(h.transpose(1, 2).reshape(batch, n, d), wo)
+            h = F.rms_norm(x, (d,), norm2, 1e-5)
+            gate, up = F.linear(h, wide).chunk(2, -1)
+            x = x + F.linear(F.silu(gate) * up, down)
+        return F.linear(F.rms_norm(x[:, -1], (d,), last_norm, 1e-5), embedding)
+
+    @torch.inference_mode()
+    def run(count, greedy):
+        new, at, logps = tokens, 0, []
+        for _ in range(count):
+            logp = F.log_softmax(forward(new, at), -1)
+            at += new.shape[1]
+            # The greatest of p / Exp(1) is a draw from p, and takes less than `multinomial`.
+            best = logp.argmax(-1, True) if greedy else (logp.exp() / torch.empty_like(logp).exponential_()).argmax(-1, True)
+            logps.append(logp.gather(1, best))
+            new = best
+        return torch.cat(logps, 1)
+
+    return lambda: run(length, False), lambda: [run(seen, True)]
+
+
+def generate(layers, d, heads, d_ff, vocab, batch, length, prompt, seen, **_):
+    """The same by `transformers`, as its users call it."""
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=vocab, hidden_size=d, intermediate_size=d_ff, num_hidden_layers=layers, num_attention_heads=heads,
+        num_key_value_heads=heads, max_position_embeddings=prompt + length, rms_norm_eps=1e-5, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=None, pad_token_id=None,
+    )
+    model = LlamaForCausalLM(config).eval()
+    ours = Decoder(layers, d, heads, d_ff, vocab, prompt + length)
+    with torch.no_grad():
+        model.model.embed_tokens.weight.copy_(ours.embedding)
+        for theirs, (_, wq, wk, wv, wo, _, gate, up, down) in zip(model.model.layers, ours.layers):
+            attention, mlp = theirs.self_attn, theirs.mlp
+            for module, weight in (
+                (attention.q_proj, wq), (attention.k_proj, wk), (attention.v_proj, wv), (attention.o_proj, wo),
+                (mlp.gate_proj, gate), (mlp.up_proj, up), (mlp.down_proj, down),
+            ):
+                module.weight.copy_(weight)
+    tokens = ids(2, vocab, batch, prompt)
+    mask = torch.ones_like(tokens)
+
+    @torch.inference_mode()
+    def run(count, sample, **more):
+        how = GenerationConfig(do_sample=sample, max_new_tokens=count, min_new_tokens=count, top_k=0 if sample else None, pad_token_id=0)
+        return model.generate(tokens, attention_mask=mask, generation_config=how, **more)
+
+    def result():
+        out = run(seen, False, output_logits=True, return_dict_in_generate=True)
+        logps = [F.log_softmax(logits, -1) for logits in out.logits]
+        return [torch.cat([logp.gather(1, out.sequences[:, prompt + i, None]) for i, logp in enumerate(logps)], 1)]
+
+    return lambda: run(length, True), result
+
+
+WORK = {"gemm": gemm, "math": math, "conv": conv, "train": train, "speak": speak, "generate": generate}
 prepared = {}
 count = 0
 

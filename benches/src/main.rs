@@ -9,6 +9,8 @@ mod conv;
 mod decoder;
 mod gemm;
 mod heap;
+mod lm_model;
+mod lm_speak;
 mod math;
 mod numbers;
 mod others;
@@ -53,10 +55,12 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         return Err(format!("no such option: {unknown}; there are --json, --no-torch and --quick").into());
     }
     let names = match names {
-        ["exact"] => &["gemm", "math", "train", "conv", "trace"],
+        ["exact"] => &["gemm", "math", "train", "conv", "trace"][..],
+        ["lm"] => &["speak", "check"],
         names => names,
     };
-    let torch = if names == ["build"] || names == ["trace"] { Vec::new() } else { torch::all() };
+    let alone = |name: &&str| ["build", "trace", "check"].contains(name);
+    let torch = if names.iter().all(alone) { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
         torch,
@@ -70,6 +74,8 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "train" => train::bench(&mut bench)?,
             "conv" => conv::bench(&mut bench)?,
             "trace" => trace::bench(&mut bench)?,
+            "speak" => lm_speak::bench(&mut bench)?,
+            "check" => lm_speak::check(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

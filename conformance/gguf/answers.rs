@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use exact::{Device, Limits};
-use lm::{Files, Message, Packing, Sampling, Speaker};
+use lm::{Files, Message, Packing, Request, Sampling, Speaker, Until};
 use serde_json::{Value, json};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -31,11 +31,15 @@ fn main() -> Result {
     let model = files.load(&Device::cpu(2), Limits::default(), &mut |_, _| {})?;
     model.save(folder.join("ours"), Some(language))?;
 
-    let [end] = language.ends[..] else { return Err("one token should end an answer".into()) };
     let longest = asked.iter().map(Vec::len).max().unwrap_or(1);
-    let mut speaker = Speaker::new(&model, asked.len(), longest, ANSWER, end, Limits::default())?;
-    let seeded: Vec<(Vec<u32>, u64)> = asked.iter().map(|p| (p.clone(), 0)).collect();
-    let rollouts = speaker.answer(&seeded, Sampling::GREEDY)?;
+    let mut speaker = Speaker::new(&model, asked.len(), longest + ANSWER, Limits::default())?;
+    let request = |prompt: &Vec<u32>| Request {
+        prompt: prompt.clone(),
+        seed: 0,
+        sampling: Sampling::GREEDY,
+        until: Until::new(ANSWER, &language.ends),
+    };
+    let rollouts = speaker.answer(&asked.iter().map(request).collect::<Vec<_>>())?;
     let mut all = Vec::new();
     for (tokens, rollout) in asked.iter().zip(rollouts) {
         let text = language.tokenizer.decode(&rollout.answer)?;

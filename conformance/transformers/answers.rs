@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use exact::{Device, Limits};
-use lm::{Alphabet, Chat, Files, Language, Message, Model, Sampling, Speaker, Tokenizer};
+use lm::{Alphabet, Chat, Files, Language, Message, Model, Request, Sampling, Speaker, Tokenizer, Until};
 use serde_json::{Value, json};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -55,11 +55,16 @@ fn model(folder: &Path) -> Result {
 
 fn greedy(model: &Model, prompts: &[Vec<u32>]) -> Result<Vec<Vec<u32>>> {
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(1);
+    let mut speaker = Speaker::new(model, prompts.len(), longest + ANSWER, Limits::default())?;
     // No token ends these answers.
-    let end = u32::MAX;
-    let mut speaker = Speaker::new(model, prompts.len(), longest, ANSWER, end, Limits::default())?;
-    let prompts: Vec<(Vec<u32>, u64)> = prompts.iter().map(|p| (p.clone(), 0)).collect();
-    Ok(speaker.answer(&prompts, Sampling::GREEDY)?.into_iter().map(|r| r.answer).collect())
+    let request = |prompt: &Vec<u32>| Request {
+        prompt: prompt.clone(),
+        seed: 0,
+        sampling: Sampling::GREEDY,
+        until: Until::new(ANSWER, &[]),
+    };
+    let requests: Vec<Request> = prompts.iter().map(request).collect();
+    Ok(speaker.answer(&requests)?.into_iter().map(|r| r.answer).collect())
 }
 
 /// Every text as tokens, without and with what is put around a text, and back as a whole and piece by piece.

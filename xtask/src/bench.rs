@@ -9,9 +9,11 @@ use std::process::Command;
 pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
     let mut harness = cargo(&["run", "--quiet", "--release", "-p", "bench", "--", name]);
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
-    let torch_has_a_part = !["build", "trace"].contains(&name) && !options.contains(&"--no-torch");
+    let torch_has_a_part = !["build", "trace", "check"].contains(&name) && !options.contains(&"--no-torch");
     if torch_has_a_part {
-        match python::with_torch() {
+        let python =
+            if ["lm", "speak"].contains(&name) { python::with_transformers() } else { python::with_torch() };
+        match python {
             Ok(python) => {
                 harness.env("BENCH_PYTHON", python);
                 match mkl_shim() {

@@ -39,6 +39,9 @@ Other people's software against ours (downloads it into target/ the first time)
       train             one training step of a small decoder against PyTorch
       conv              a 3D convolutional network against PyTorch
       trace             hashing every operation's output against plain execution
+      lm                speak and check, one after the other
+      speak             tokens drawn for 64 prompts against a PyTorch loop with a cache and transformers' generate
+      check             the check of an answer against its generation
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay

@@ -3,13 +3,13 @@
 //! Each state has a block of its own, which sessions may share. Inputs and results lie in one arena: an input for good, a
 //! result in the smallest hole that fits when it is made until its last reader is done. An element-by-element operation
 //! writes over an operand that no one reads again, and what a state becomes is written over the state itself where
-//! nothing still reads the old one.
+//! nothing still reads the old one. Another shape of a value, and a piece of it that lies in one stretch, are where it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Error;
 use crate::program::op::Op;
-use crate::program::{Program, ValueId};
+use crate::program::{Operation, Program, ValueId};
 use crate::shape::Type;
 
 /// Places begin at multiples of this many words, a cache line.
@@ -26,8 +26,8 @@ pub(crate) trait Needs {
 pub(crate) enum Place {
     /// From this word of the arena on.
     Arena(usize),
-    /// In the block of the state of this number.
-    State(usize),
+    /// In the block of the state of this number, from this word on.
+    State(usize, usize),
 }
 
 /// A layout: the place of every value, and how much there is in all.
@@ -49,9 +49,8 @@ impl Plan {
     pub(crate) fn new(program: &Program, needs: &dyn Needs, limit_bytes: u64) -> Result<Plan, Error> {
         let plan = Layout::new(program).finish(needs);
         if plan.bytes() > limit_bytes {
-            let size = |o: &crate::program::Operation| -> u64 {
-                o.results().map(|v| program.ty(v).shape.elements() as u64).sum()
-            };
+            let size =
+                |o: &Operation| -> u64 { o.results().map(|v| program.ty(v).shape.elements() as u64).sum() };
             let largest = (0..program.operations.len()).max_by_key(|&i| size(&program.operations[i]));
             let (op, at) = largest.map_or(("none", 0), |i| (program.operations[i].op.name(), i));
             return Err(Error::Memory { needed: plan.bytes(), limit: limit_bytes, op, at });
@@ -63,6 +62,11 @@ impl Plan {
     pub(crate) fn bytes(&self) -> u64 {
         4 * (self.state_words as u64 + self.words as u64 + self.scratch_words as u64)
     }
+}
+
+/// What a state takes.
+pub(crate) fn state_bytes(ty: &Type) -> u64 {
+    4 * ty.shape.elements().next_multiple_of(LINE) as u64
 }
 
 /// Which results may lie where an operand lay: pairs of operand and result whose elements are read and written one for one.
@@ -86,10 +90,42 @@ fn in_place(op: &Op) -> &'static [(usize, usize)] {
     }
 }
 
+/// Where in its operand's storage an operation's result lies already, if it does: in one stretch from this word on.
+pub(crate) fn stretch_of(op: &Op, operand: &Type) -> Option<usize> {
+    match op {
+        Op::Reshape { .. } => Some(0),
+        Op::Slice { axis, start, .. } => {
+            let axis = usize::from(*axis);
+            let leading = operand.shape.iter().take(axis).all(|d| d == 1);
+            leading.then(|| *start as usize * operand.shape.iter().skip(axis + 1).product::<usize>())
+        }
+        _ => None,
+    }
+}
+
+fn stretch(program: &Program, operation: &Operation) -> Option<usize> {
+    stretch_of(&operation.op, &program.ty(*operation.operands.first()?))
+}
+
+/// Which values, or other shapes of which, are outputs or what states become.
+fn kept(program: &Program) -> Vec<bool> {
+    let mut kept = vec![false; program.types.len()];
+    let given = program.outputs.iter().map(|(_, v)| v).chain(program.assigned.iter().flatten());
+    given.for_each(|v| kept[*v as usize] = true);
+    for operation in program.operations.iter().rev() {
+        if matches!(operation.op, Op::Reshape { .. }) && kept[operation.first as usize] {
+            kept[operation.operands[0] as usize] = true;
+        }
+    }
+    kept
+}
+
 struct Layout<'a> {
     program: &'a Program,
-    /// The value whose storage a value is: itself, or what it is another shape of.
+    /// The value whose storage a value is: itself, or what it is another shape or a piece of.
     root: Vec<ValueId>,
+    /// How many words into its root's storage a value begins.
+    offset: Vec<usize>,
     /// The last operation that reads a root; `usize::MAX` if the run's end does.
     last_read: Vec<usize>,
     /// The state that a root is to become, if any.
@@ -101,11 +137,19 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn new(program: &'a Program) -> Layout<'a> {
         let values = program.types.len();
+        let kept = kept(program);
         let mut root: Vec<ValueId> = (0..values as u32).collect();
+        let mut offset = vec![0; values];
         let mut last_read = vec![0; values];
         for (at, operation) in program.operations.iter().enumerate() {
-            if let Op::Reshape { .. } = operation.op {
-                root[operation.first as usize] = root[operation.operands[0] as usize];
+            let (result, within) = (operation.first as usize, stretch(program, operation));
+            // What is given back has storage of its own, whatever becomes of what it is a piece of.
+            if let Some(words) = within
+                && (matches!(operation.op, Op::Reshape { .. }) || !kept[result])
+            {
+                let operand = operation.operands[0] as usize;
+                root[result] = root[operand];
+                offset[result] = offset[operand] + words;
             }
             for operand in &operation.operands {
                 last_read[root[*operand as usize] as usize] = at;
@@ -125,7 +169,39 @@ impl<'a> Layout<'a> {
             // It stays what the run gave, whoever writes the state or runs on it later: so it has a place of its own.
             becomes[root] = None;
         }
-        Layout { program, root, last_read, becomes, places: vec![None; values], arena: Arena::default() }
+        let places = vec![None; values];
+        let mut layout =
+            Layout { program, root, offset, last_read, becomes, places, arena: Arena::default() };
+        layout.chains();
+        layout
+    }
+
+    /// Where rows are written into what rows were written into, all of it may happen in the state that the last becomes.
+    fn chains(&mut self) {
+        for (at, operation) in self.program.operations.iter().enumerate().rev() {
+            let result = operation.first as usize;
+            if let (Op::WriteRows, Some(state)) = (&operation.op, self.becomes[result]) {
+                let before = self.root[operation.operands[0] as usize];
+                let over = self.writes_over(at, before, result as ValueId);
+                if over && !self.is_leaf(before) && self.becomes[before as usize].is_none() {
+                    self.becomes[before as usize] = Some(state);
+                }
+            }
+        }
+    }
+
+    /// Whether an operation that may work in place finds a root as that takes: nobody reads it later, and whatever of it is
+    /// read now is all of it.
+    fn writes_over(&self, at: usize, root: ValueId, result: ValueId) -> bool {
+        let operation = &self.program.operations[at];
+        let whole = |v: &ValueId| self.root[*v as usize] != root || self.words(*v) == self.words(root);
+        // Rows are not written one for one: a cache written into itself needs the old one beside the new.
+        let apart =
+            !matches!(operation.op, Op::WriteRows) || self.root[operation.operands[1] as usize] != root;
+        self.last_read[root as usize] == at
+            && apart
+            && self.words(result) == self.words(root)
+            && operation.operands.iter().all(whole)
     }
 
     fn words(&self, value: ValueId) -> usize {
@@ -143,7 +219,7 @@ impl<'a> Layout<'a> {
             self.places[leaf] = Some(match leaf.checked_sub(self.program.inputs) {
                 Some(state) => {
                     state_words += words.next_multiple_of(LINE);
-                    Place::State(state)
+                    Place::State(state, 0)
                 }
                 None => Place::Arena(self.arena.take(words)),
             });
@@ -154,7 +230,7 @@ impl<'a> Layout<'a> {
             let results: Vec<ValueId> = operation.results().collect();
             let needed = needs.scratch_words(&operation.op, &types(&operation.operands), &types(&results));
             scratch_words = scratch_words.max(needed.next_multiple_of(LINE));
-            if matches!(operation.op, Op::Reshape { .. }) {
+            if self.root[operation.first as usize] != operation.first {
                 continue;
             }
             let mut given = Vec::new();
@@ -165,7 +241,14 @@ impl<'a> Layout<'a> {
             }
             self.release(at, operation, &results, &given);
         }
-        let place = |v: ValueId| self.places[self.root[v as usize] as usize].unwrap_or(Place::Arena(0));
+        let place = |v: ValueId| {
+            let offset = self.offset[v as usize];
+            match self.places[self.root[v as usize] as usize] {
+                Some(Place::Arena(word)) => Place::Arena(word + offset),
+                Some(Place::State(state, word)) => Place::State(state, word + offset),
+                None => Place::Arena(0),
+            }
+        };
         let places: Vec<Place> = (0..self.places.len() as u32).map(place).collect();
         let mut copies = Vec::new();
         for (state, value) in self.program.assigned.iter().enumerate() {
@@ -191,17 +274,12 @@ impl<'a> Layout<'a> {
         let words = self.words(result);
         for (operand, to) in in_place(&operation.op) {
             let root = self.root[operation.operands[*operand] as usize];
-            let free = self.last_read[root as usize] == at && !given.contains(&root);
-            // Rows are not written one for one: a cache written into itself needs the old one beside the new.
-            let apart =
-                !matches!(operation.op, Op::WriteRows) || self.root[operation.operands[1] as usize] != root;
             // A leaf keeps its value, unless it is the state that this result becomes.
             let allowed = !self.is_leaf(root) || self.becomes[result as usize] == Some(root);
             if *to == index
-                && free
-                && apart
+                && !given.contains(&root)
                 && allowed
-                && words == self.words(root)
+                && self.writes_over(at, root, result)
                 && let Some(place) = self.places[root as usize]
             {
                 return (place, Some(root));
@@ -225,13 +303,7 @@ impl<'a> Layout<'a> {
     }
 
     /// Frees what no later operation reads: operands at their last reading, and results that no one reads.
-    fn release(
-        &mut self,
-        at: usize,
-        operation: &crate::program::Operation,
-        results: &[ValueId],
-        given: &[ValueId],
-    ) {
+    fn release(&mut self, at: usize, operation: &Operation, results: &[ValueId], given: &[ValueId]) {
         let mut done: Vec<ValueId> = Vec::new();
         for operand in &operation.operands {
             let root = self.root[*operand as usize];

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
 use crate::device::{Device, View};
 use crate::memory::Memory;
-use crate::plan::{Place, Plan};
+use crate::plan::{self, Place, Plan};
 use crate::program::op::Op;
 use crate::program::{Element, Program, ValueId};
 use crate::shape::Type;
@@ -53,6 +53,8 @@ pub struct Session {
 struct State {
     memory: Memory,
     stale: AtomicBool,
+    /// How often it was written or assigned, by whichever session.
+    changes: AtomicU64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,7 +120,7 @@ impl Session {
                 return Ok(session.states[leaf - session.program.inputs].clone());
             }
             let memory = Memory::zeroed(ty.shape.elements())?;
-            Ok(Arc::new(State { memory, stale: AtomicBool::new(false) }))
+            Ok(Arc::new(State { memory, stale: AtomicBool::new(false), changes: AtomicU64::new(0) }))
         };
         // The arena first: a program too large for the system then fails before it takes anything else.
         let memory = Memory::zeroed(plan.words + plan.scratch_words)?;
@@ -129,7 +131,8 @@ impl Session {
             let ptr = match plan.places[v as usize] {
                 // SAFETY: the plan keeps every value within the arena's words.
                 Place::Arena(word) => unsafe { memory.ptr().add(word) },
-                Place::State(state) => states[state].memory.ptr(),
+                // SAFETY: as above, within the state's words.
+                Place::State(state, word) => unsafe { states[state].memory.ptr().add(word) },
             };
             View { ptr, ty: program.ty(v) }
         };
@@ -156,9 +159,26 @@ impl Session {
         Plan::new(program, device, u64::MAX).map_or(u64::MAX, |plan| plan.bytes())
     }
 
+    /// What a state of this type takes. Sessions may share states; the rest of [`Session::bytes_needed`] is each one's own.
+    pub fn state_bytes(ty: &Type) -> u64 {
+        plan::state_bytes(ty)
+    }
+
     /// What this session took.
     pub fn bytes(&self) -> u64 {
         self.plan.bytes()
+    }
+
+    /// How often a state has been written or run over, by whichever session that shares it: while the number stays, so do its bits.
+    pub fn changes(&self, name: &str) -> Result<u64, Error> {
+        let state = self.find(name, "state", |kind| kind == Kind::State)?;
+        let _turn = lock(&self.turn);
+        Ok(self.states[state as usize - self.program.inputs].changes.load(Relaxed))
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The program it runs.
@@ -180,6 +200,7 @@ impl Session {
             && let Some(state) = self.states.get(state)
         {
             state.stale.store(false, Relaxed);
+            state.changes.fetch_add(1, Relaxed);
         }
         Ok(())
     }
@@ -194,6 +215,7 @@ impl Session {
         for (word, element) in target[first..first + data.len()].iter_mut().zip(data) {
             *word = element.to_bits();
         }
+        self.states[state as usize - self.program.inputs].changes.fetch_add(1, Relaxed);
         Ok(())
     }
 
@@ -271,6 +293,9 @@ impl Session {
             return Err(Error::Poisoned { name });
         }
         self.complete = false;
+        for (state, _) in self.states.iter().zip(&self.program.assigned).filter(|(_, to)| to.is_some()) {
+            state.changes.fetch_add(1, Relaxed);
+        }
         let mut run = Unfinished { states: &self.states, assigned: &self.program.assigned, done: false };
         // SAFETY: the scratch follows the arena in the same memory.
         let scratch = unsafe { self.memory.ptr().add(self.plan.words) };
@@ -299,7 +324,8 @@ impl Session {
         let ptr = match self.plan.places[value as usize] {
             // SAFETY: the plan keeps every value within the arena's words.
             Place::Arena(word) => unsafe { self.memory.ptr().add(word) },
-            Place::State(state) => self.states[state].memory.ptr(),
+            // SAFETY: as above, within the state's words.
+            Place::State(state, word) => unsafe { self.states[state].memory.ptr().add(word) },
         };
         View { ptr, ty: self.program.ty(value) }
     }

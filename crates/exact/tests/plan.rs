@@ -369,3 +369,68 @@ fn a_trace_shows_every_operation_and_its_hash() {
     }
     assert!(seen > 1000, "only {seen} operations were seen");
 }
+
+/// A piece of a value lies where the value is; who writes over the value must not change the piece first.
+#[test]
+fn a_piece_is_read_before_its_whole_is_written_over() {
+    let mut b = Builder::new();
+    let x = b.input::<f32>("x", &[4, 3]).unwrap();
+    let x = b.scale(x, 2.0).unwrap();
+    let (first, rest) = (b.slice(x, 0, 0, 1).unwrap(), b.slice(x, 0, 1, 3).unwrap());
+    // May not be written over `x`: its first row is added to every row.
+    let y = b.add(x, first).unwrap();
+    let z = b.slice(y, 0, 1, 3).unwrap();
+    let z = b.add(z, rest).unwrap();
+    b.output("z", z).unwrap();
+    let program = b.finish().unwrap();
+    for device in [Device::scalar(), Device::cpu(1)] {
+        let mut session = Session::new(&program, &device, ROOMY).unwrap();
+        session.write("x", &[1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12.0f32]).unwrap();
+        session.run().unwrap();
+        let right: Vec<f32> = (4..13).map(|i| (4 * i + 2 * (1 + (i - 1) % 3)) as f32).collect();
+        assert_eq!(session.read::<f32>("z").unwrap(), right);
+    }
+}
+
+/// Rows written one after another into a state are written there, and pieces of it are read there: there is no second one.
+#[test]
+fn a_cache_that_grows_row_by_row_is_not_copied() {
+    let (rows, tokens, width) = (8, 512, 16);
+    let mut b = Builder::new();
+    let new = b.input::<f32>("new", &[3, 1, width]).unwrap();
+    let at = b.input::<u32>("at", &[3]).unwrap();
+    let cache = b.state::<f32>("cache", &[rows, tokens, width]).unwrap();
+    let mut flat = b.reshape(cache, &[1, rows * tokens, width]).unwrap();
+    for i in 0..3 {
+        let (row, at) = (b.slice(new, 0, i, 1).unwrap(), b.slice(at, 0, i, 1).unwrap());
+        flat = b.write_rows(flat, row, at).unwrap();
+    }
+    let longer = b.reshape(flat, &[rows, tokens, width]).unwrap();
+    b.assign(cache, longer).unwrap();
+    let some = b.slice(longer, 0, 2, 4).unwrap();
+    let sum = b.sum(some, 1).unwrap();
+    b.output("sum", sum).unwrap();
+    let program = b.finish().unwrap();
+    let cache_bytes = (4 * rows * tokens * width) as u64;
+    assert!(program.states().all(|(_, ty)| Session::state_bytes(&ty) == cache_bytes));
+    assert!(Session::bytes_needed(&program, &Device::cpu(1)) < cache_bytes + cache_bytes / 8);
+    for device in [Device::scalar(), Device::cpu(2)] {
+        let mut session = Session::new(&program, &device, ROOMY).unwrap();
+        assert_eq!(session.changes("cache").unwrap(), 0);
+        session.write("new", &(0..3 * width).map(|i| i as f32 + 1.0).collect::<Vec<_>>()).unwrap();
+        for run in 0..2 {
+            session.write("at", &[1, 2 * tokens as u32 + run, 5 * tokens as u32 + 7]).unwrap();
+            session.run().unwrap();
+        }
+        assert_eq!(session.changes("cache").unwrap(), 2);
+        let kept = session.read::<f32>("cache").unwrap();
+        assert_eq!(kept.iter().filter(|x| **x != 0.0).count(), 4 * width);
+        assert_eq!(kept[width..][..2], [1.0, 2.0]);
+        let sum = session.read::<f32>("sum").unwrap();
+        let row = |i: usize| sum[i * width];
+        assert_eq!(
+            [row(0), row(1), row(2), row(3)],
+            [2.0 * (width as f32 + 1.0), 0.0, 0.0, 2.0 * width as f32 + 1.0]
+        );
+    }
+}

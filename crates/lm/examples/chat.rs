@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use exact::{Device, Limits};
 use lm::{
-    Alphabet, Batch, Chat, Config, Files, Language, Learner, Message, Model, Objective, Optimiser, Sampling,
-    Speaker,
+    Alphabet, Batch, Chat, Config, Files, Language, Learner, Message, Model, Objective, Optimiser, Request,
+    Sampling, Speaker, Until,
 };
 
 /// What it is to say to what.
@@ -69,9 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The likeliest answer.
 fn answer(model: &Model, language: &Language, question: &str, limits: Limits) -> Result<String, lm::Error> {
     let prompt = language.prompt(&[Message::new("user", question)])?;
-    let end = language.ends.first().copied().unwrap_or(u32::MAX);
-    let mut speaker = Speaker::new(model, 1, prompt.len(), 24, end, limits)?;
-    let rollouts = speaker.answer(&[(prompt, 0)], Sampling::GREEDY)?;
+    let mut speaker = Speaker::new(model, 1, prompt.len() + 24, limits)?;
+    let until = Until::new(24, &language.ends);
+    let rollouts = speaker.answer(&[Request { prompt, seed: 0, sampling: Sampling::GREEDY, until }])?;
     language.tokenizer.decode(&rollouts[0].answer)
 }
 

@@ -1,7 +1,7 @@
 //! What a step of learning is given: sequences side by side, and how much each of their tokens counts.
 
 use crate::Error;
-use crate::speak::Rollout;
+use crate::Rollout;
 
 /// One batch to learn from: `rows` sequences of `tokens` tokens each, padded on the right.
 ///

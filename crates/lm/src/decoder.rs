@@ -14,6 +14,7 @@ use exact::{Builder, RopeTables, Var};
 
 use crate::Error;
 use crate::config::{Config, Parameter};
+use crate::speak::Window;
 
 /// A model's parameters as states of one program.
 pub(crate) struct Weights {
@@ -44,9 +45,8 @@ impl Weights {
 pub(crate) enum Memory {
     /// Only each other: whole sequences from their first token on.
     Fresh,
-    /// Keys and values of earlier calls, kept as states for sequences of up to this many tokens; `start[B]` says how many
-    /// there are already.
-    Cached { tokens: usize, start: Var<u32> },
+    /// Keys and values of earlier calls, kept as states.
+    Cached(Window),
 }
 
 /// Builds the decoder over `ids[B, T]`; gives the normalised vectors `[B * T, width]`.
@@ -61,9 +61,9 @@ pub(crate) fn decoder(
     let index = b.iota(&[tokens], 0)?;
     let (start, positions) = match memory {
         Memory::Fresh => (b.full(&[batch], 0u32)?, index),
-        Memory::Cached { start, .. } => {
-            let column = b.reshape(*start, &[batch, 1])?;
-            (*start, b.int(exact::IntFn::Add, column, index)?)
+        Memory::Cached(window) => {
+            let column = b.reshape(window.start, &[batch, 1])?;
+            (window.start, b.int(exact::IntFn::Add, column, index)?)
         }
     };
     let tables = b.rope_tables(positions, config.head_dim, config.rope_theta)?;
@@ -138,14 +138,9 @@ impl Layer<'_> {
         }
         q = self.b.rope(q, &self.tables)?;
         k = self.b.rope(k, &self.tables)?;
-        if let Memory::Cached { tokens, .. } = self.memory {
-            for (kept, new) in [("k", &mut k), ("v", &mut v)] {
-                let dims = [x.dim(0), *tokens, c.kv_heads, c.head_dim];
-                let cache = self.b.state::<f32>(&format!("cache.{number}.{kept}"), &dims)?;
-                let longer = self.b.write_rows(cache, *new, self.start)?;
-                self.b.assign(cache, longer)?;
-                *new = longer;
-            }
+        if let Memory::Cached(window) = self.memory {
+            k = window.extend(self.b, number, "k", k)?;
+            v = window.extend(self.b, number, "v", v)?;
         }
         let scale = 1.0 / (c.head_dim as f32).sqrt();
         let o = self.b.attention(q, k, v, self.start, scale, true)?;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::checkpoint::CheckpointError;
+
 /// Why a model could not be made, taught or asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,7 +96,55 @@ pub enum Error {
         /// What is wrong, and in which line.
         why: String,
     },
+    /// A token that the model does not have.
+    #[error("there is no token {token}: the model has tokens 0 to {}", vocabulary - 1)]
+    Token {
+        /// The token.
+        token: u32,
+        /// How many the model has.
+        vocabulary: usize,
+    },
+    /// A request that cannot be answered as it is.
+    #[error("the request's {field} {why}")]
+    Request {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Weights that moved while answers were under way: they would be no model's answers.
+    #[error(
+        "the weights changed while {answers} answers were under way: cancel them, or let them end before the model learns"
+    )]
+    Changed {
+        /// How many there are.
+        answers: usize,
+    },
+    /// More memory than the owner allows.
+    #[error("{what} would need {} and the limit is {}; {remedy}", mib(*needed), mib(*limit))]
+    Memory {
+        /// What was planned.
+        what: String,
+        /// Bytes it would take.
+        needed: u64,
+        /// Bytes it may take.
+        limit: u64,
+        /// What to do.
+        remedy: String,
+    },
+    /// A checkpoint that could not be saved or loaded.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The engine's own complaint.
     #[error(transparent)]
     Exact(#[from] exact::Error),
+}
+
+/// Bytes as people read them.
+pub(crate) fn mib(bytes: u64) -> String {
+    if bytes >= 10 << 30 {
+        format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / (1u64 << 20) as f64)
+    }
 }

@@ -70,6 +70,16 @@ impl Learner {
         self.session.bytes()
     }
 
+    /// The sessions whose states are all that a further step depends on, but for the batch and the rates: for a checkpoint to save.
+    pub fn states(&self) -> Vec<&Session> {
+        vec![&self.session]
+    }
+
+    /// The same, for a checkpoint to restore.
+    pub fn states_mut(&mut self) -> Vec<&mut Session> {
+        vec![&mut self.session]
+    }
+
     /// Learns from one batch.
     pub fn learn(&mut self, batch: &Batch, lr: f32, muon_lr: f32) -> Result<Progress, Error> {
         self.session.write("ids", &batch.ids)?;

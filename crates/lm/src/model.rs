@@ -49,28 +49,7 @@ impl Model {
 
     /// The hash of all weights: names, shapes and every bit.
     pub fn root(&self) -> Result<[u8; 32], Error> {
-        const AT_A_TIME: usize = 1 << 16;
-        let (mut numbers, mut bytes) = (vec![0.0f32; AT_A_TIME], Vec::new());
-        let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
-        for parameter in self.config.parameters() {
-            let mut length = |n: usize| {
-                hasher.update(&(n as u64).to_le_bytes());
-            };
-            length(parameter.name.len());
-            length(parameter.dims.len());
-            parameter.dims.iter().for_each(|d| length(*d));
-            hasher.update(parameter.name.as_bytes());
-            // Some at a time: the largest parameter may be a third of the model.
-            let elements: usize = parameter.dims.iter().product();
-            for first in (0..elements).step_by(AT_A_TIME) {
-                let some = &mut numbers[..AT_A_TIME.min(elements - first)];
-                self.session.read_part(&parameter.name, first, some)?;
-                bytes.clear();
-                bytes.extend(some.iter().flat_map(|number| number.to_bits().to_le_bytes()));
-                hasher.update(&bytes);
-            }
-        }
-        Ok(*hasher.finalize().as_bytes())
+        root(&self.config, &self.session)
     }
 
     /// What the model thinks of every next token: after each of these tokens one number for each token there is.
@@ -108,8 +87,72 @@ impl Model {
         &mut self.session
     }
 
+    /// Where its weights are.
+    pub fn device(&self) -> &Device {
+        self.session.device()
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+}
+
+/// Numbers that are hashed at a time.
+const AT_A_TIME: usize = 1 << 16;
+
+/// The hash of all weights as they are in a session.
+fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+    let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
+    let (mut numbers, mut bytes) = (vec![0.0f32; AT_A_TIME], Vec::new());
+    for parameter in config.parameters() {
+        let mut length = |n: usize| {
+            hasher.update(&(n as u64).to_le_bytes());
+        };
+        length(parameter.name.len());
+        length(parameter.dims.len());
+        parameter.dims.iter().for_each(|d| length(*d));
+        hasher.update(parameter.name.as_bytes());
+        // Some at a time: the largest parameter may be a third of the model.
+        let elements: usize = parameter.dims.iter().product();
+        for first in (0..elements).step_by(AT_A_TIME) {
+            let some = &mut numbers[..AT_A_TIME.min(elements - first)];
+            session.read_part(&parameter.name, first, some)?;
+            bytes.clear();
+            bytes.extend(some.iter().flat_map(|number| number.to_bits().to_le_bytes()));
+            hasher.update(&bytes);
+        }
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// The root of weights that may move, worked out once for each time they did.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    /// The weights' changes when they were last looked at.
+    changes: Option<u64>,
+    known: Option<[u8; 32]>,
+}
+
+impl Root {
+    /// Whether the weights have changed since this was last asked.
+    pub(crate) fn moved(&mut self, config: &Config, session: &Session) -> Result<bool, Error> {
+        let mut changes = 0;
+        for parameter in config.parameters() {
+            changes += session.changes(&parameter.name)?;
+        }
+        let moved = self.changes != Some(changes);
+        if moved {
+            (self.changes, self.known) = (Some(changes), None);
+        }
+        Ok(moved)
+    }
+
+    /// The root as of when [`Root::moved`] was last asked.
+    pub(crate) fn get(&mut self, config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+        match self.known {
+            Some(root) => Ok(root),
+            None => Ok(*self.known.insert(root(config, session)?)),
+        }
     }
 }
 

@@ -95,7 +95,11 @@ impl Tokenizer {
 
     fn encode_with(&self, text: &str, alone: bool) -> Result<Vec<u32>, Error> {
         if text.len() > TEXT_BYTES {
-            return Err(Error::TooLong { what: "a text in bytes", length: text.len(), limit: TEXT_BYTES });
+            let why = format!(
+                "takes texts of at most {TEXT_BYTES} bytes, and this one has {}: give it in parts",
+                text.len()
+            );
+            return Err(Error::Tokenizer { name: self.name.clone(), why });
         }
         let encoding = self.engine.encode_fast(text, alone).map_err(|e| self.wrong(&*e))?;
         Ok(encoding.get_ids().to_vec())
@@ -121,7 +125,7 @@ impl Tokenizer {
         self.engine.id_to_token(token)
     }
 
-    /// The bytes of every token, by its number: those of its text, so that what lies across tokens can be looked for. None for
+    /// The bytes of every token, by its number, as [`Words`](crate::Words) takes them to look for what lies across tokens. None for
     /// special tokens, which are no part of an answer's text.
     pub fn words(&self) -> Result<Vec<Vec<u8>>, Error> {
         let added = self.engine.get_added_tokens_decoder();

@@ -310,7 +310,7 @@ fn hostile_headers_of_safetensors_are_refused() {
         "does not take",
     );
     refuse(
-        &json!({ "a": { "dtype": "U8", "shape": [1; 9], "data_offsets": [0, 1] } }).to_string(),
+        &json!({ "a": { "dtype": "U8", "shape": vec![1; 9], "data_offsets": [0, 1] } }).to_string(),
         1,
         "9 axes",
     );

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use exact::{Device, Level, Limits};
-use lm::{Alphabet, Batch, Config, Learner, Model, Objective, Optimiser, Sampling, Speaker, advantages};
+use lm::{
+    Alphabet, Batch, Config, Learner, Model, Objective, Optimiser, Request, Sampling, Speaker, Until,
+    advantages,
+};
 
 fn config(alphabet: &Alphabet) -> Config {
     Config {
@@ -73,14 +76,19 @@ fn a_step_has_the_same_bits_everywhere() {
 fn rewarded(reward: impl Fn(usize, &str) -> f32) -> f32 {
     let alphabet = Alphabet::new("abcd=");
     let model = Model::new(config(&alphabet), 3, &Device::cpu(1), Limits::default()).unwrap();
-    let mut speaker = Speaker::new(&model, 32, 3, 2, Alphabet::END, Limits::default()).unwrap();
+    let mut speaker = Speaker::new(&model, 32, 5, Limits::default()).unwrap();
     let mut learner =
         Learner::new(&model, Objective::IMPROVE, &Optimiser::default(), 32, 6, Limits::default()).unwrap();
     let prompt = alphabet.encode("ab=").unwrap();
     let mut right = 0.0;
     for round in 0..40u64 {
-        let prompts: Vec<_> = (0..32).map(|i| (prompt.clone(), round * 1000 + i)).collect();
-        let rollouts = speaker.answer(&prompts, Sampling::PLAIN).unwrap();
+        let ask = |i| Request {
+            prompt: prompt.clone(),
+            seed: round * 1000 + i,
+            sampling: Sampling::PLAIN,
+            until: Until::new(2, &[Alphabet::END]),
+        };
+        let rollouts = speaker.answer(&(0..32).map(ask).collect::<Vec<_>>()).unwrap();
         let said: Vec<String> = rollouts.iter().map(|r| alphabet.decode(&r.answer)).collect();
         right = said.iter().filter(|s| s.starts_with('d')).count() as f32 / 32.0;
         let rewards: Vec<f32> = said.iter().enumerate().map(|(i, s)| reward(i, s)).collect();

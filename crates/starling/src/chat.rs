@@ -5,8 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use exact::Limits;
-use lm::{Files, Language, Message, Model, Sampling, Speaker};
+use lm::{Event, Files, Language, Message, Model, Request, Sampling, Speaker, Until};
 
 use crate::model::{Machine, load};
 
@@ -93,12 +92,23 @@ fn say(options: &Options, model: &Model, language: &Language, prompt: Vec<u32>) 
         )
         .into());
     }
-    let limits: Limits = options.machine.limits();
-    let end = language.ends.first().copied().unwrap_or(u32::MAX);
-    let mut speaker = Speaker::new(model, 1, prompt.len(), options.tokens.min(room), end, limits)?;
+    let until = Until::new(options.tokens.clamp(1, room), &language.ends);
+    let mut speaker = Speaker::new(model, 1, prompt.len() + until.limit, options.machine.limits())?;
     let sampling = Sampling { temperature: options.temperature, ..Sampling::PLAIN };
-    let rollouts = speaker.answer(&[(prompt, options.seed)], sampling)?;
-    let answer = language.tokenizer.decode(&rollouts[0].answer)?;
-    writeln!(std::io::stdout(), "{answer}")?;
-    Ok(answer)
+    speaker.ask(Request { prompt, seed: options.seed, sampling, until })?;
+    let (mut stream, mut answer) = (language.tokenizer.stream(), String::new());
+    let mut out = std::io::stdout();
+    while speaker.under_way() > 0 {
+        for event in speaker.step()? {
+            if let Event::Token { token, .. } = event {
+                let text = stream.push(token)?;
+                out.write_all(text.as_bytes())?;
+                out.flush()?;
+                answer += &text;
+            }
+        }
+    }
+    let rest = stream.finish()?;
+    writeln!(out, "{rest}")?;
+    Ok(answer + &rest)
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 use clap::Args;
 use exact::{Device, Level, Limits};
 use lm::{
-    Alphabet, Batch, Checker, Config, Finding, Learner, Model, Objective, Optimiser, Rollout, Sampling,
-    Speaker,
+    Alphabet, Batch, Checker, Config, Finding, Learner, Model, Objective, Optimiser, Request, Rollout,
+    Sampling, Speaker, Until,
 };
 
 /// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
@@ -151,10 +151,10 @@ fn teach(options: &Options, model: &Model, words: &Words, alphabet: &Alphabet, l
 
 /// How many of the words kept back it writes backwards without a slip.
 fn exam(model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Done<usize> {
-    let mut speaker = Speaker::new(model, EXAM, WORD + 1, WORD + 1, Alphabet::END, limits)?;
+    let mut speaker = Speaker::new(model, EXAM, 2 * WORD + 2, limits)?;
     let kept: Vec<String> = (0..EXAM).map(|i| words.kept_back(i)).collect();
-    let prompts = kept.iter().map(|w| Ok((question(w, alphabet)?, 0))).collect::<Done<Vec<_>>>()?;
-    let rollouts = speaker.answer(&prompts, Sampling::GREEDY)?;
+    let ask = |w: &String| request(w, 0, Sampling::GREEDY, alphabet);
+    let rollouts = speaker.answer(&kept.iter().map(ask).collect::<Done<Vec<_>>>()?)?;
     let right = |(r, word): &(&Rollout, &String)| alphabet.decode(&r.answer) == backwards(word);
     Ok(rollouts.iter().zip(&kept).filter(right).count())
 }
@@ -166,10 +166,9 @@ fn ask(model: &Model, words: &Words, alphabet: &Alphabet, limits: Limits) -> Don
         .into_iter()
         .chain((0..4).map(|i| words.kept_back(EXAM + i)))
         .collect();
-    let mut speaker = Speaker::new(model, asked.len(), WORD + 1, WORD + 1, Alphabet::END, limits)?;
-    let prompt = |(seed, word): (u64, &String)| Ok((question(word, alphabet)?, seed));
-    let prompts = (0..).zip(&asked).map(prompt).collect::<Done<Vec<_>>>()?;
-    let rollouts = speaker.answer(&prompts, Sampling::PLAIN)?;
+    let mut speaker = Speaker::new(model, asked.len(), 2 * WORD + 2, limits)?;
+    let ask = |(seed, word): (u64, &String)| request(word, seed, Sampling::PLAIN, alphabet);
+    let rollouts = speaker.answer(&(0..).zip(&asked).map(ask).collect::<Done<Vec<_>>>()?)?;
     for (word, rollout) in asked.iter().zip(&rollouts) {
         let answer = alphabet.decode(&rollout.answer);
         let verdict = if answer == backwards(word) { "right" } else { "wrong" };
@@ -183,7 +182,7 @@ fn check(model: &Model, rollouts: &[Rollout], limits: Limits) -> Done<()> {
     let other = other_device();
     say!("\nAnyone can check that it said so. Here: {other:?}, one forward pass for all answers.");
     let mut copy = model.copy_to(&other, limits)?;
-    let mut checker = Checker::new(&copy, rollouts.len(), TOKENS, limits)?;
+    let mut checker = Checker::new(&copy, rollouts.len(), 2 * WORD + 2, limits)?;
     let findings = checker.check(rollouts)?;
     let holds = findings.iter().filter(|f| **f == Finding::Holds).count();
     say!("  as it was     {holds} of {} hold, every token and every bit of its probability", rollouts.len());
@@ -219,7 +218,8 @@ fn check(model: &Model, rollouts: &[Rollout], limits: Limits) -> Done<()> {
     if root == model.root()? {
         return Err("one bit of one weight went unnoticed: please report this machine".into());
     }
-    let fallen = checker.check(rollouts)?.iter().filter(|f| **f != Finding::Holds).count();
+    let told: Vec<Rollout> = rollouts.iter().map(|r| Rollout { root, ..r.clone() }).collect();
+    let fallen = checker.check(&told)?.iter().filter(|f| **f != Finding::Holds).count();
     say!(
         "  one bit of one weight  caught: the weights are {}, and {fallen} of {} answers fall",
         short(&root),
@@ -240,12 +240,27 @@ fn tell_finding(what: &str, finding: &Finding) -> Done<()> {
                 right.to_bits()
             );
         }
+        Finding::Root { .. } => {
+            say!("  {what:22} caught: it is of another model");
+        }
+        Finding::Ending { at, .. } => {
+            say!("  {what:22} caught: it does not end where it should, at token {at}");
+        }
         Finding::Malformed => {
             say!("  {what:22} caught: malformed");
         }
         Finding::Holds => return Err(format!("{what} went unnoticed: please report this machine").into()),
     }
     Ok(())
+}
+
+fn request(word: &str, seed: u64, sampling: Sampling, alphabet: &Alphabet) -> Done<Request> {
+    Ok(Request {
+        prompt: question(word, alphabet)?,
+        seed,
+        sampling,
+        until: Until::new(WORD + 1, &[Alphabet::END]),
+    })
 }
 
 fn question(word: &str, alphabet: &Alphabet) -> Done<Vec<u32>> {
