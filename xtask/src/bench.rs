@@ -20,7 +20,8 @@ pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
     // `wren-add` is a part of `wren`.
     let kind = name.split('-').next().unwrap_or(name);
     if !WITHOUT_TORCH.contains(&kind) && !options.contains(&"--no-torch") {
-        let python = if WITH_TRANSFORMERS.contains(&name) { python::with_transformers } else { python::with_torch };
+        let python =
+            if WITH_TRANSFORMERS.contains(&name) { python::with_transformers } else { python::with_torch };
         match python() {
             Ok(python) => {
                 harness.env("BENCH_PYTHON", python);

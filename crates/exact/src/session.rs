@@ -205,6 +205,46 @@ impl Session {
         Ok(())
     }
 
+    /// Gives a stretch of a state new values, from this element on; the others stay. So a value larger than what its reader wants
+    /// to hold comes in piece by piece. Any NaN becomes the canonical one.
+    pub fn write_part<T: Element>(&mut self, name: &str, first: usize, data: &[T]) -> Result<(), Error> {
+        let state = self.find_part::<T>(name, first, data.len())?;
+        let _turn = lock(&self.turn);
+        // SAFETY: it is this session's turn, so no other that shares the state reads or writes.
+        let target = unsafe { self.view(state).words_mut() };
+        for (word, element) in target[first..first + data.len()].iter_mut().zip(data) {
+            *word = element.to_bits();
+        }
+        self.states[state as usize - self.program.inputs].changes.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Copies a stretch of a state, from this element on.
+    pub fn read_part<T: Element>(&self, name: &str, first: usize, data: &mut [T]) -> Result<(), Error> {
+        let state = self.find_part::<T>(name, first, data.len())?;
+        let _turn = lock(&self.turn);
+        if self.states[state as usize - self.program.inputs].stale.load(Relaxed) {
+            return Err(Error::Poisoned { name: name.to_owned() });
+        }
+        // SAFETY: it is this session's turn, so no other that shares the state writes.
+        let words = unsafe { self.view(state).words() };
+        for (element, bits) in data.iter_mut().zip(&words[first..]) {
+            *element = T::from_bits(*bits);
+        }
+        Ok(())
+    }
+
+    /// A state that has this stretch of elements.
+    fn find_part<T: Element>(&self, name: &str, first: usize, len: usize) -> Result<ValueId, Error> {
+        let state = self.find(name, "state", |kind| kind == Kind::State)?;
+        let ty = self.checked::<T>(name, state, None)?;
+        if first.checked_add(len).is_none_or(|end| end > ty.shape.elements()) {
+            let given = format!("{len} x {} from element {first} on", T::DTYPE);
+            return Err(Error::Data { name: name.to_owned(), expected: ty, given });
+        }
+        Ok(state)
+    }
+
     /// The value of a state, or of an output of the last run if that went well.
     pub fn read<T: Element>(&self, name: &str) -> Result<Vec<T>, Error> {
         let value = self.find(name, "state or output", |kind| kind != Kind::Input)?;

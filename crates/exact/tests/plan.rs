@@ -309,6 +309,35 @@ fn sessions_share_states_by_name_and_type() {
     assert_eq!(second.read::<f32>("y").unwrap(), [3.0, 6.0, 9.0, 12.0]);
 }
 
+/// A state may come and go piece by piece; a piece that does not lie in it is refused, and nothing else than a state has pieces.
+#[test]
+fn a_state_is_written_and_read_in_parts() {
+    let mut b = Builder::new();
+    let w = b.state::<f32>("w", &[2, 3]).unwrap();
+    let y = b.scale(w, 2.0).unwrap();
+    b.output("y", y).unwrap();
+    let mut session = Session::new(&b.finish().unwrap(), &Device::cpu(1), ROOMY).unwrap();
+    session.write_part("w", 4, &[5.0f32, f32::from_bits(0xffff_ffff)]).unwrap();
+    session.write_part("w", 1, &[2.0f32, 3.0]).unwrap();
+    session.write_part::<f32>("w", 6, &[]).unwrap();
+    let bits: Vec<u32> = session.read::<f32>("w").unwrap().into_iter().map(f32::to_bits).collect();
+    let expected = [0.0f32, 2.0, 3.0, 0.0, 5.0].map(f32::to_bits);
+    assert_eq!((&bits[..5], bits[5]), (&expected[..], 0x7fc0_0000), "a NaN becomes the canonical one");
+    let mut part = [0.0f32; 2];
+    session.read_part("w", 1, &mut part).unwrap();
+    assert_eq!(part, [2.0, 3.0]);
+    session.run().unwrap();
+    for (first, len) in [(5, 2), (7, 0), (usize::MAX, 2)] {
+        let error = session.write_part("w", first, &vec![1.0f32; len]).unwrap_err();
+        assert!(matches!(error, Error::Data { .. }), "{error}");
+        assert!(session.read_part("w", first, &mut vec![1.0f32; len]).is_err());
+    }
+    assert!(session.write_part("w", 0, &[1u32]).is_err());
+    assert!(session.write_part("y", 0, &[1.0f32]).is_err());
+    assert!(session.read_part("y", 0, &mut part).is_err());
+    assert_eq!(session.read::<f32>("w").unwrap()[..3], [0.0, 2.0, 3.0]);
+}
+
 /// A trace shows each operation once, in order, with the hash of the bytes it shows.
 #[test]
 fn a_trace_shows_every_operation_and_its_hash() {

@@ -1,6 +1,6 @@
 //! The tokenizer of small models: one token per character.
 
-use crate::Error;
+use crate::{Error, Tokenizer};
 
 /// Tokens that stand for no character.
 const SPECIAL: u32 = 2;
@@ -26,6 +26,14 @@ impl Alphabet {
             }
         }
         Alphabet { characters: kept }
+    }
+
+    /// The names of the tokens that stand for no character, as other tokenizers write them.
+    pub const SPECIAL: [&str; SPECIAL as usize] = ["<|pad|>", "<|end|>"];
+
+    /// The same tokens as a tokenizer that is saved and loaded like any other.
+    pub fn tokenizer(&self) -> Result<Tokenizer, Error> {
+        Tokenizer::characters(&Alphabet::SPECIAL, &self.characters)
     }
 
     /// How many tokens there are.

@@ -55,6 +55,18 @@ pub struct Parameter {
     pub hidden: bool,
 }
 
+impl Parameter {
+    /// Whether files hold it the other way round, as `[out, in]`.
+    pub(crate) fn is_turned(&self) -> bool {
+        self.dims.len() == 2 && self.name != "model.embed_tokens.weight"
+    }
+
+    /// Its shape in a file.
+    pub(crate) fn dims_in_files(&self) -> Vec<usize> {
+        if self.is_turned() { vec![self.dims[1], self.dims[0]] } else { self.dims.clone() }
+    }
+}
+
 impl Config {
     /// Checks that the numbers go together.
     pub fn check(&self) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! What can go wrong, and what to do about it.
 
+use std::path::PathBuf;
+
 use crate::checkpoint::CheckpointError;
 
 /// Why a model could not be made, taught or asked.
@@ -37,6 +39,62 @@ pub enum Error {
     Empty {
         /// What is missing.
         what: &'static str,
+    },
+    /// A file that could not be opened, read or written.
+    #[error("{}: {source}: {remedy}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A file that is not what its name says, or is damaged.
+    #[error("{}: not a {format} file that can be used: {why}: fetch it again from where it came", file.display())]
+    Format {
+        /// The file.
+        file: PathBuf,
+        /// What it should be.
+        format: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A field of a file that is missing, or has a value that cannot be used.
+    #[error("{}: {field} {why}", file.display())]
+    Field {
+        /// The file.
+        file: PathBuf,
+        /// The field.
+        field: String,
+        /// What is wrong with it, and what it may be.
+        why: String,
+    },
+    /// A tensor of a file that is missing, or is not what the configuration says.
+    #[error("{}: tensor {tensor}: {why}", file.display())]
+    Tensor {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// A tokenizer that cannot be made or used.
+    #[error("the tokenizer {name}: {why}")]
+    Tokenizer {
+        /// Where it came from.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A chat template that cannot be read or rendered.
+    #[error("the chat template {name}: {why}: mend the template, or give the model a prompt without one")]
+    Template {
+        /// Where it came from.
+        name: String,
+        /// What is wrong, and in which line.
+        why: String,
     },
     /// A token that the model does not have.
     #[error("there is no token {token}: the model has tokens 0 to {}", vocabulary - 1)]

@@ -4,7 +4,7 @@ use exact::{Builder, Device, Limits, Program, Session, UnaryFn, Var};
 
 use crate::Error;
 use crate::config::{Config, Parameter, Start};
-use crate::decoder::Weights;
+use crate::decoder::{Memory, Weights, decoder, head};
 
 /// A model on a device. Whoever teaches it or asks it works on these weights; there are no copies.
 #[derive(Debug)]
@@ -20,6 +20,15 @@ impl Model {
         let mut session = Session::new(&first_weights(&config)?, device, limits)?;
         session.write("seed", &[seed as u32, (seed >> 32) as u32])?;
         session.run()?;
+        Ok(Model { config, session })
+    }
+
+    /// A model whose weights are still to come, one by one: zeros until then.
+    pub(crate) fn empty(config: Config, device: &Device, limits: Limits) -> Result<Model, Error> {
+        config.check()?;
+        let mut b = Builder::new();
+        Weights::declare(&mut b, &config)?;
+        let session = Session::new(&b.finish()?, device, limits)?;
         Ok(Model { config, session })
     }
 
@@ -43,13 +52,39 @@ impl Model {
         root(&self.config, &self.session)
     }
 
+    /// What the model thinks of every next token: after each of these tokens one number for each token there is.
+    ///
+    /// For looking at a model; `Speaker` answers faster, and learning has its own programs.
+    pub fn logits(&self, tokens: &[u32], limits: Limits) -> Result<Vec<f32>, Error> {
+        if tokens.is_empty() {
+            return Err(Error::Empty { what: "a text to read" });
+        }
+        if tokens.len() > self.config.context {
+            return Err(Error::TooLong { what: "a text", length: tokens.len(), limit: self.config.context });
+        }
+        let mut b = Builder::new();
+        let ids = b.input::<u32>("ids", &[1, tokens.len()])?;
+        let weights = Weights::declare(&mut b, &self.config)?;
+        let x = decoder(&mut b, &self.config, &weights, ids, &Memory::Fresh)?;
+        let logits = head(&mut b, &self.config, &weights, x)?;
+        b.output("logits", logits)?;
+        let mut session = self.session.share(&b.finish()?, limits)?;
+        session.write("ids", tokens)?;
+        session.run()?;
+        Ok(session.read("logits")?)
+    }
+
     /// The same model on another device.
     pub fn copy_to(&self, device: &Device, limits: Limits) -> Result<Model, Error> {
-        let mut copy = Model::new(self.config.clone(), 0, device, limits)?;
+        let mut copy = Model::empty(self.config.clone(), device, limits)?;
         for parameter in self.config.parameters() {
             copy.set_weight(&parameter.name, &self.weight(&parameter.name)?)?;
         }
         Ok(copy)
+    }
+
+    pub(crate) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// Where its weights are.
@@ -62,10 +97,13 @@ impl Model {
     }
 }
 
+/// Numbers that are hashed at a time.
+const AT_A_TIME: usize = 1 << 16;
+
 /// The hash of all weights as they are in a session.
 fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
     let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
-    let mut bytes = Vec::new();
+    let (mut numbers, mut bytes) = (vec![0.0f32; AT_A_TIME], Vec::new());
     for parameter in config.parameters() {
         let mut length = |n: usize| {
             hasher.update(&(n as u64).to_le_bytes());
@@ -74,7 +112,11 @@ fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
         length(parameter.dims.len());
         parameter.dims.iter().for_each(|d| length(*d));
         hasher.update(parameter.name.as_bytes());
-        for some in session.read::<f32>(&parameter.name)?.chunks(1 << 14) {
+        // Some at a time: the largest parameter may be a third of the model.
+        let elements: usize = parameter.dims.iter().product();
+        for first in (0..elements).step_by(AT_A_TIME) {
+            let some = &mut numbers[..AT_A_TIME.min(elements - first)];
+            session.read_part(&parameter.name, first, some)?;
             bytes.clear();
             bytes.extend(some.iter().flat_map(|number| number.to_bits().to_le_bytes()));
             hasher.update(&bytes);

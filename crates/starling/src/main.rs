@@ -2,8 +2,10 @@
 
 mod blob;
 mod chain;
+mod chat;
 mod deploy;
 mod identity;
+mod model;
 mod up;
 
 use std::io::{Error, ErrorKind};
@@ -30,6 +32,11 @@ enum Command {
     /// The chain that needs no other program: run it, look at it, take it elsewhere; and our contracts, on any chain.
     #[command(subcommand)]
     Chain(chain::Command),
+    /// Look into a model's files
+    #[command(subcommand)]
+    Model(model::Command),
+    /// Talk with a model on this machine
+    Chat(chat::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +45,8 @@ fn main() -> ExitCode {
         Command::Blob(options) => blob::run(&options),
         Command::Identity(options) => identity::run(&options),
         Command::Chain(command) => chain::run(&command),
+        Command::Model(command) => model::run(&command),
+        Command::Chat(options) => chat::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,152 @@
+//! Weights on their way between files and a model, a few rows at a time: no tensor is ever held a second time.
+
+use std::path::Path;
+
+use crate::config::Parameter;
+use crate::{Error, Model};
+
+/// Numbers that are held at a time, unless one row has more.
+const AT_A_TIME: usize = 1 << 20;
+/// Rows and columns of the squares in which a matrix is turned: a square's lines stay in the nearest cache.
+const SQUARE: usize = 32;
+
+/// Tells how far a long work is: bytes done, of how many.
+pub(crate) type Watch<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// A file, or several, with named tensors of numbers in rows.
+pub(crate) trait Source {
+    /// Where the tensor is, to say so if it is wrong.
+    fn place(&self, tensor: &str) -> &Path;
+    /// The tensor's shape, the slowest axis first, or nothing if it is not there.
+    fn dims(&self, tensor: &str) -> Option<Vec<u64>>;
+    /// Every tensor's name.
+    fn names(&self) -> Vec<&str>;
+    /// Shows a tensor's numbers in order, whole rows of `columns` and about `numbers` at a time.
+    fn read(
+        &self,
+        tensor: &str,
+        columns: usize,
+        numbers: usize,
+        each: &mut dyn FnMut(&[f32]) -> Result<(), Error>,
+    ) -> Result<(), Error>;
+}
+
+/// Gives every parameter of a model the numbers a source has for it.
+pub(crate) fn fill(model: &mut Model, source: &dyn Source, watch: Watch<'_>) -> Result<(), Error> {
+    let parameters = model.config().parameters();
+    let known = |name: &str| {
+        // The frequencies of older files, which follow from the configuration, and the second copy of a tied head.
+        let spare =
+            name.ends_with("rotary_emb.inv_freq") || (name == "lm_head.weight" && model.config().tied);
+        spare || parameters.iter().any(|p| p.name == name)
+    };
+    if let Some(name) = source.names().into_iter().find(|name| !known(name)) {
+        let why =
+            "is no part of a model of this configuration, so the model would not be what it was".to_owned();
+        return Err(Error::Tensor { file: source.place(name).to_owned(), tensor: name.to_owned(), why });
+    }
+    for parameter in &parameters {
+        check_shape(parameter, source)?;
+    }
+    let total = 4 * model.config().size() as u64;
+    let mut done = 0;
+    let mut turned = Vec::new();
+    for parameter in &parameters {
+        let columns = parameter.dims_in_files().last().copied().unwrap_or(1);
+        let session = model.session_mut();
+        let mut row = 0;
+        source.read(&parameter.name, columns, AT_A_TIME, &mut |numbers| {
+            let rows = numbers.len() / columns;
+            if parameter.is_turned() {
+                turn(numbers, columns, &mut turned);
+                for (column, part) in turned.chunks_exact(rows).enumerate() {
+                    session.write_part(&parameter.name, column * parameter.dims[1] + row, part)?;
+                }
+            } else {
+                session.write_part(&parameter.name, row * columns, numbers)?;
+            }
+            row += rows;
+            done += 4 * numbers.len() as u64;
+            watch(done, total);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// That the source has the parameter, in its shape.
+fn check_shape(parameter: &Parameter, source: &dyn Source) -> Result<(), Error> {
+    let wrong = |why: String| {
+        let tensor = parameter.name.clone();
+        Err(Error::Tensor { file: source.place(&tensor).to_owned(), tensor, why })
+    };
+    let expected: Vec<u64> = parameter.dims_in_files().iter().map(|d| *d as u64).collect();
+    match source.dims(&parameter.name) {
+        None => wrong("is missing: fetch the model's other files too, or mend its configuration".to_owned()),
+        Some(dims) if dims != expected => wrong(format!(
+            "is {dims:?} and the configuration wants {expected:?}: they do not belong together"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Shows a parameter's numbers as files have them, in order, some rows at a time.
+pub(crate) fn drain(
+    model: &Model,
+    parameter: &Parameter,
+    each: &mut dyn FnMut(&[f32]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let dims = parameter.dims_in_files();
+    let columns = dims.last().copied().unwrap_or(1);
+    let rows: usize = dims.iter().product::<usize>() / columns;
+    let at_a_time = (AT_A_TIME / columns).max(1);
+    let (mut numbers, mut turned) = (Vec::new(), Vec::new());
+    for row in (0..rows).step_by(at_a_time) {
+        let some = at_a_time.min(rows - row);
+        numbers.resize(some * columns, 0.0);
+        if parameter.is_turned() {
+            for (column, part) in numbers.chunks_exact_mut(some).enumerate() {
+                model.session().read_part(&parameter.name, column * rows + row, part)?;
+            }
+            turn(&numbers, some, &mut turned);
+            each(&turned)?;
+        } else {
+            model.session().read_part(&parameter.name, row * columns, &mut numbers)?;
+            each(&numbers)?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows become columns.
+fn turn(numbers: &[f32], columns: usize, turned: &mut Vec<f32>) {
+    let rows = numbers.len() / columns;
+    turned.clear();
+    turned.resize(numbers.len(), 0.0);
+    for top in (0..rows).step_by(SQUARE) {
+        for left in (0..columns).step_by(SQUARE) {
+            for row in top..(top + SQUARE).min(rows) {
+                for column in left..(left + SQUARE).min(columns) {
+                    turned[column * rows + row] = numbers[row * columns + column];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::turn;
+
+    #[test]
+    fn turning_twice_changes_nothing() {
+        for (rows, columns) in [(1, 1), (1, 70), (33, 65), (64, 32), (100, 3)] {
+            let numbers: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+            let (mut once, mut twice) = (Vec::new(), Vec::new());
+            turn(&numbers, columns, &mut once);
+            assert_eq!(once[rows * (columns - 1)], (columns - 1) as f32);
+            turn(&once, rows, &mut twice);
+            assert_eq!(twice, numbers);
+        }
+    }
+}
