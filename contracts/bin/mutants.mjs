@@ -21,7 +21,7 @@ const MUTANTS = [
   ["Agents", "Agents", "_setWallet(agentId, address(0));\n            _unbind(agentId, false);", "_unbind(agentId, false);"],
   ["Agents", "Agents", "            _unbind(agentId, false);\n", ""],
   ["Agents", "Agents", "if (keccak256(bytes(key)) == WALLET_KEY) revert ReservedKey();", ""],
-  ["Agents", "Agents", "&& ownerOf(known) == msg.sender) return", ") return"],
+  ["Agents", "Agents", " && ownerOf(agentId) == msg.sender) return agentId;", ") return agentId;"],
   ["Agents", "Agents", " || _records[agentId].peerPrefix != bytes1(publicKey[0])", ""],
   ["Agents", "Agents", "if (deadline > block.timestamp + LONGEST_DEADLINE) revert DeadlineTooFar(deadline);", ""],
   ["Bonds", "Bonds", "if (block.timestamp < time) revert TooEarly(time);", ""],

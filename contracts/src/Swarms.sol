@@ -93,6 +93,7 @@ contract Swarms is Multicall {
         uint16 committed;
         uint80 bond;
         //
+        uint40 openedAt;
         uint40 postedAt;
         uint32 challengeTime;
         uint96 reward;
@@ -113,6 +114,7 @@ contract Swarms is Multicall {
     /// @notice What everyone may know of a round.
     struct RoundView {
         Phase phase;
+        uint64 openedAt;
         uint64 commitEnds;
         uint64 revealEnds;
         uint64 scoreEnds;
@@ -290,6 +292,7 @@ contract Swarms is Multicall {
         r.scoreEnds = r.revealEnds + swarm.scoreTime;
         r.seats = swarm.seats;
         r.bond = swarm.bond;
+        r.openedAt = uint40(block.timestamp);
         r.challengeTime = swarm.challengeTime;
         r.reward = reward;
         emit Opened(swarmId, round, reward);
@@ -447,6 +450,7 @@ contract Swarms is Multicall {
         Round storage r = _rounds[swarmId][round];
         return RoundView({
             phase: _phase(r),
+            openedAt: r.openedAt,
             commitEnds: r.commitEnds,
             revealEnds: r.revealEnds,
             scoreEnds: r.scoreEnds,

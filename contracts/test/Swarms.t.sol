@@ -119,6 +119,12 @@ contract SwarmsTest is SwarmBase {
         vm.assertEq(s.spec, bytes32("spec"));
         vm.assertEq(s.rounds, 1);
         vm.assertEq(s.nextAt, start + 500);
+        Swarms.RoundView memory r = swarms.roundOf(swarm, round);
+        vm.assertEq(r.openedAt, start);
+        vm.assertEq(r.commitEnds, start + COMMIT);
+        vm.assertEq(r.revealEnds, start + COMMIT + REVEAL);
+        vm.assertEq(r.scoreEnds, start + COMMIT + REVEAL + SCORE);
+        vm.assertEq(r.finalAt, start + COMMIT + REVEAL + SCORE + CHALLENGE);
     }
 
     function refuses(Swarms.Rules memory r, string memory rule) internal {
