@@ -35,7 +35,7 @@ const sources = Object.fromEntries(
     .map((f) => [`src/${f}`, { content: fs.readFileSync(at("src", f), "utf8") }]),
 );
 const settings = {
-  optimizer: { enabled: true, runs: 200 },
+  optimizer: { enabled: true, runs: 10_000 },
   evmVersion: "cancun",
   metadata: { bytecodeHash: "none", appendCBOR: false },
   outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"] } },

@@ -212,6 +212,7 @@ contract Agents is ERC721URIStorage, EIP712 {
         if (known == RETIRED) revert PeerRetired(x);
         if (known != 0) revert PeerTaken(known);
         address peer = address(uint160(uint256(keccak256(abi.encode(x, y)))));
+        // slither-disable-next-line unused-return (the third value only says more about an error)
         (address signer, ECDSA.RecoverError wrong,) = ECDSA.tryRecover(peerDigest(owner), signature);
         if (wrong != ECDSA.RecoverError.NoError || signer != peer) revert InvalidPeerSignature();
         bytes1 prefix = bytes1(uint8(2 + (uint256(y) & 1)));

@@ -70,6 +70,7 @@ contract Bonds {
         if (judge == address(0)) revert InvalidJudge();
         if (amount == 0) revert NothingToDo();
         // Fails for an agent that does not exist: nobody could ever ask the stake back.
+        // slither-disable-next-line unused-return (whose it is does not matter, only that it is somebody's)
         agents.ownerOf(agentId);
         _bonds[agentId][judge].staked += amount;
         emit Staked(agentId, judge, msg.sender, amount);

@@ -21,7 +21,7 @@ contract Credit is ERC20, ERC20Permit, ERC20Votes, ERC3009 {
     /// @notice Credits of `from` were burned and as much coin went out.
     event Withdrawal(address indexed from, uint256 amount);
 
-    bytes32 private constant PERMIT_TYPEHASH =
+    bytes32 private constant PERMIT =
         keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
 
     constructor() ERC20("Starling Credit", "CREDIT") ERC20Permit("Starling Credit") {}
@@ -57,7 +57,7 @@ contract Credit is ERC20, ERC20Permit, ERC20Votes, ERC3009 {
     /// @notice `permit` for owners that are contracts (ERC-1271) as well.
     function permit(address owner, address spender, uint256 value, uint256 deadline, bytes calldata signature) external {
         if (block.timestamp > deadline) revert ERC2612ExpiredSignature(deadline);
-        bytes32 what = keccak256(abi.encode(PERMIT_TYPEHASH, owner, spender, value, _useNonce(owner), deadline));
+        bytes32 what = keccak256(abi.encode(PERMIT, owner, spender, value, _useNonce(owner), deadline));
         if (!SignatureChecker.isValidSignatureNow(owner, _hashTypedDataV4(what), signature)) {
             revert ERC2612InvalidSigner(address(0), owner);
         }

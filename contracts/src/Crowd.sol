@@ -173,13 +173,14 @@ contract Crowd is ReentrancyGuardTransient {
         } else {
             Jobs.JobStatus status = jobs.getJob(r.jobId).status;
             if (status != Jobs.JobStatus.Rejected && status != Jobs.JobStatus.Expired) revert NotFailed();
+            // slither-disable-next-line unused-return (what went to the provider is not the payers')
             (,, uint256 bond,) = jobs.settlement(r.jobId);
             amount += (bond * weight) / r.raised;
-            // `Jobs` owes the crowd the bonds of all its failed jobs in one sum; those of others then wait here.
-            if (bond != 0 && jobs.owed(r.ask.token, address(this)) != 0) jobs.collect(r.ask.token);
         }
         contributed[requestId][msg.sender] = 0;
         emit Reclaimed(requestId, msg.sender, amount);
+        // `Jobs` owes the crowd the bonds of all its failed jobs in one sum; those of others then wait here.
+        if (amount != weight && jobs.owed(r.ask.token, address(this)) != 0) jobs.collect(r.ask.token);
         IERC20(r.ask.token).safeTransfer(msg.sender, amount);
     }
 

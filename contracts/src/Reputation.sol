@@ -85,6 +85,7 @@ contract Reputation {
     Agents private immutable _agents;
     Jobs public immutable jobs;
 
+    // slither-disable-next-line uninitialized-state (`_keep` writes to it, through a reference)
     mapping(uint256 agentId => mapping(address client => Feedback[])) private _feedback;
     mapping(uint256 agentId => address[]) private _clients;
     mapping(uint256 agentId => mapping(address client => mapping(uint64 index => address[]))) private _responders;
@@ -179,6 +180,7 @@ contract Reputation {
         string calldata tag2
     ) external view returns (uint64 count, int128 summaryValue, uint8 summaryValueDecimals) {
         if (clientAddresses.length == 0) revert ClientsRequired();
+        // slither-disable-next-line uninitialized-local (memory starts as zeros, and sums start at zero)
         Sum memory sum;
         Filter memory filter = Filter(tag1, tag2, false);
         for (uint256 i = 0; i < clientAddresses.length; ++i) {

@@ -23,6 +23,7 @@ library Scores {
     {
         if (scorers.length != given.length) revert WrongShape();
         // How often each score occurs. There are 255 of them, so that counting beats sorting.
+        // slither-disable-next-line uninitialized-local (memory starts as zeros, and so does counting)
         uint256[255] memory times;
         uint256 opinions = 0;
         for (uint256 i = 0; i < scorers.length; ++i) {

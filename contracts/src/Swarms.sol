@@ -21,7 +21,7 @@ import {Scores} from "./Scores.sol";
 ///    itself, strikes the result and slashes the poster, and another node may post.
 /// 7. *claim*: each seat is paid its score's share, by a Merkle proof, whenever its owner likes.
 ///
-/// @dev Invariant: the credits held equal the pools, plus what open rounds set aside, plus what settled rounds owe. Who
+/// @dev Invariant: the credits held equal the pools plus what rounds set aside and have neither paid nor returned. Who
 /// did not commit and reveal is paid nothing, nobody is paid twice, and who was struck is paid nothing: its share goes
 /// back to the pool. A round's nodes are paid its reward at most, and no state of a round waits for any single node.
 ///
@@ -55,7 +55,7 @@ contract Swarms is Multicall {
         bytes32 spec;
     }
 
-    /// @dev The first slot has all that a node's calls in a round read.
+    /// @notice A swarm: its rules, and what changes.
     struct Swarm {
         uint32 period;
         uint32 commitTime;
@@ -77,23 +77,32 @@ contract Swarms is Multicall {
 
     /// @notice What a node holds in a round.
     struct Entry {
-        /// The first 30 bytes of its commitment.
-        bytes30 commitment;
+        /// The first 29 bytes of its commitment, so that all fits into one slot.
+        bytes29 commitment;
         /// From 1, in the order of commitments; zero for none.
         uint16 seat;
+        bool scored;
     }
 
+    /// @dev The first slot has all that a node's calls in a round read of the rules: copied, since a slot read is dear.
     struct Round {
+        uint40 commitEnds;
+        uint40 revealEnds;
+        uint40 scoreEnds;
+        uint16 seats;
+        uint16 committed;
+        uint80 bond;
+        //
         uint40 openedAt;
         uint40 postedAt;
+        uint32 challengeTime;
         uint96 reward;
-        uint16 committed;
         uint16 earned;
         bool settled;
         // Sets of seats, one bit each: seat s is bit s - 1.
         uint256 revealed;
-        uint256 scored;
         uint256 struck;
+        /// Seats that have nothing to claim, or not any more.
         uint256 claimed;
         /// A chain of hashes over everyone's scores in the order in which they came.
         bytes32 scores;
@@ -117,7 +126,6 @@ contract Swarms is Multicall {
         uint16 earned;
         bool settled;
         uint256 revealed;
-        uint256 scored;
         uint256 struck;
         uint256 claimed;
         bytes32 scores;
@@ -279,7 +287,13 @@ contract Swarms is Multicall {
         swarm.pool -= reward;
         round = ++swarm.rounds;
         Round storage r = _rounds[swarmId][round];
+        r.commitEnds = uint40(block.timestamp + swarm.commitTime);
+        r.revealEnds = r.commitEnds + swarm.revealTime;
+        r.scoreEnds = r.revealEnds + swarm.scoreTime;
+        r.seats = swarm.seats;
+        r.bond = swarm.bond;
         r.openedAt = uint40(block.timestamp);
+        r.challengeTime = swarm.challengeTime;
         r.reward = reward;
         emit Opened(swarmId, round, reward);
     }
@@ -287,24 +301,23 @@ contract Swarms is Multicall {
     /// @notice Takes a seat for a node and commits to its work: `commitmentTo(…)` of a root and a salt.
     /// @dev Doing it again with the same commitment is harmless.
     function commit(uint256 swarmId, uint256 round, uint256 agentId, bytes32 commitment) external {
-        Swarm storage swarm = _swarms[swarmId];
         Round storage r = _rounds[swarmId][round];
-        _require(Phase.Commit, swarm, r);
+        _require(Phase.Commit, r);
         _authorize(agentId);
-        Entry storage entry = r.entries[agentId];
+        Entry memory entry = r.entries[agentId];
         if (entry.seat != 0) {
-            if (entry.commitment == bytes30(commitment)) return;
+            if (entry.commitment == bytes29(commitment)) return;
             revert AlreadyCommitted();
         }
-        uint256 needed = swarm.bond;
+        uint256 needed = r.bond;
         if (needed != 0) {
             uint256 staked = bonds.staked(agentId, address(this));
             if (staked < needed) revert BondTooSmall(staked, needed);
         }
         uint16 seat = r.committed + 1;
-        if (seat > swarm.seats) revert RoundFull();
+        if (seat > r.seats) revert RoundFull();
         r.committed = seat;
-        r.entries[agentId] = Entry(bytes30(commitment), seat);
+        r.entries[agentId] = Entry(bytes29(commitment), seat, false);
         emit Committed(swarmId, round, agentId, seat, commitment);
     }
 
@@ -312,10 +325,10 @@ contract Swarms is Multicall {
     /// @dev Doing it again is harmless. Root and salt are in the event; the commitment that stays proves them.
     function reveal(uint256 swarmId, uint256 round, uint256 agentId, bytes32 root, bytes32 salt) external {
         Round storage r = _rounds[swarmId][round];
-        _require(Phase.Reveal, _swarms[swarmId], r);
+        _require(Phase.Reveal, r);
         Entry memory entry = r.entries[agentId];
         if (entry.seat == 0) revert NoCommitment();
-        if (bytes30(commitmentTo(swarmId, round, agentId, root, salt)) != entry.commitment) revert WrongReveal();
+        if (bytes29(commitmentTo(swarmId, round, agentId, root, salt)) != entry.commitment) revert WrongReveal();
         uint256 bit = _bit(entry.seat);
         if (r.revealed & bit != 0) return;
         r.revealed |= bit;
@@ -326,13 +339,12 @@ contract Swarms is Multicall {
     /// @dev What it gives its own seat or an absent one counts for nothing.
     function score(uint256 swarmId, uint256 round, uint256 agentId, bytes calldata scores) external {
         Round storage r = _rounds[swarmId][round];
-        _require(Phase.Score, _swarms[swarmId], r);
+        _require(Phase.Score, r);
         _authorize(agentId);
         uint256 seat = _present(r, agentId);
         if (scores.length != r.committed) revert WrongLength(scores.length, r.committed);
-        uint256 bit = _bit(seat);
-        if (r.scored & bit != 0) revert AlreadyScored();
-        r.scored |= bit;
+        if (r.entries[agentId].scored) revert AlreadyScored();
+        r.entries[agentId].scored = true;
         r.scores = Scores.chain(r.scores, seat, scores);
         emit Scored(swarmId, round, agentId, scores);
     }
@@ -340,13 +352,12 @@ contract Swarms is Multicall {
     /// @notice Posts a round's result, for a node that was present and has its bond at stake.
     /// @param scores for each seat that committed, the median of the others' opinions of it.
     function post(uint256 swarmId, uint256 round, uint256 agentId, bytes calldata scores) external {
-        Swarm storage swarm = _swarms[swarmId];
         Round storage r = _rounds[swarmId][round];
-        _require(Phase.Post, swarm, r);
+        _require(Phase.Post, r);
         _authorize(agentId);
         if (r.struck & _bit(_present(r, agentId)) != 0) revert AlreadyStruck();
         uint256 slashable = bonds.slashable(agentId, address(this));
-        if (slashable < swarm.bond) revert BondTooSmall(slashable, swarm.bond);
+        if (slashable < r.bond) revert BondTooSmall(slashable, r.bond);
         if (scores.length != r.committed) revert WrongLength(scores.length, r.committed);
         uint256 revealed = r.revealed;
         uint256 earned = 0;
@@ -358,6 +369,7 @@ contract Swarms is Multicall {
         r.postedAt = uint40(block.timestamp);
         r.earned = uint16(earned);
         r.poster = agentId;
+        r.claimed = ~revealed;
         r.result = Scores.root(scores);
         emit Posted(swarmId, round, agentId, r.result, scores);
     }
@@ -365,7 +377,7 @@ contract Swarms is Multicall {
     /// @notice Shows that the posted score of a seat is wrong. The poster's bond is the caller's to collect.
     function challenge(Proof calldata p) external {
         Round storage r = _rounds[p.swarmId][p.round];
-        _require(Phase.Challenge, _swarms[p.swarmId], r);
+        _require(Phase.Challenge, r);
         if (!MerkleProof.verifyCalldata(p.proof, r.result, Scores.leaf(p.seat, p.posted))) revert InvalidProof();
         (bytes32 all, uint8 right) = Scores.median(p.seat, p.scorers, p.given);
         if (all != r.scores) revert WrongScores();
@@ -385,7 +397,7 @@ contract Swarms is Multicall {
         Swarm storage swarm = _swarm(swarmId);
         Round storage r = _rounds[swarmId][round];
         if (msg.sender != swarm.referee) revert NotReferee();
-        Phase phase = _phase(swarm, r);
+        Phase phase = _phase(r);
         if (phase == Phase.None || phase == Phase.Final || phase == Phase.Lapsed) revert WrongPhase(phase);
         uint256 seat = r.entries[agentId].seat;
         if (seat == 0) revert NoCommitment();
@@ -393,14 +405,17 @@ contract Swarms is Multicall {
         _strike(swarmId, round, agentId, to);
     }
 
-    /// @notice Returns to the pool what nobody earned in a round that is over.
-    /// @dev `claim` does it where it has not been done. Doing it again is harmless.
+    /// @notice Returns to the pool what nobody earned in a round that is over. Anyone may; doing it again is harmless.
     function settle(uint256 swarmId, uint256 round) external {
         Swarm storage swarm = _swarm(swarmId);
         Round storage r = _rounds[swarmId][round];
-        Phase phase = _phase(swarm, r);
+        Phase phase = _phase(r);
         if (phase != Phase.Final && phase != Phase.Lapsed) revert WrongPhase(phase);
-        if (!r.settled) _settle(swarmId, round, swarm, r);
+        if (r.settled) return;
+        uint256 returned = r.reward - _worth(r) * r.earned;
+        r.settled = true;
+        swarm.pool += uint128(returned);
+        emit Settled(swarmId, round, returned);
     }
 
     /// @notice Pays an agent what it earned in any number of rounds. Anyone may call it; the agent's payee is paid.
@@ -432,23 +447,19 @@ contract Swarms is Multicall {
 
     /// @notice Everything known of a round.
     function roundOf(uint256 swarmId, uint256 round) external view returns (RoundView memory) {
-        Swarm storage swarm = _swarm(swarmId);
         Round storage r = _rounds[swarmId][round];
-        uint256 commitEnds = uint256(r.openedAt) + swarm.commitTime;
-        uint256 revealEnds = commitEnds + swarm.revealTime;
         return RoundView({
-            phase: _phase(swarm, r),
+            phase: _phase(r),
             openedAt: r.openedAt,
-            commitEnds: uint64(commitEnds),
-            revealEnds: uint64(revealEnds),
-            scoreEnds: uint64(revealEnds + swarm.scoreTime),
-            finalAt: uint64((r.postedAt == 0 ? revealEnds + swarm.scoreTime : r.postedAt) + swarm.challengeTime),
+            commitEnds: r.commitEnds,
+            revealEnds: r.revealEnds,
+            scoreEnds: r.scoreEnds,
+            finalAt: uint64(r.postedAt == 0 ? r.scoreEnds : r.postedAt) + r.challengeTime,
             reward: r.reward,
             committed: r.committed,
             earned: r.earned,
             settled: r.settled,
             revealed: r.revealed,
-            scored: r.scored,
             struck: r.struck,
             claimed: r.claimed,
             scores: r.scores,
@@ -470,10 +481,8 @@ contract Swarms is Multicall {
     // ---------------------------------------------------------------- inside
 
     function _claim(uint256 agentId, address to, Share calldata share) private returns (uint256 amount) {
-        Swarm storage swarm = _swarm(share.swarmId);
         Round storage r = _rounds[share.swarmId][share.round];
-        _require(Phase.Final, swarm, r);
-        if (!r.settled) _settle(share.swarmId, share.round, swarm, r);
+        _require(Phase.Final, r);
         uint256 seat = r.entries[agentId].seat;
         if (seat == 0) revert NoCommitment();
         uint256 bit = _bit(seat);
@@ -484,22 +493,15 @@ contract Swarms is Multicall {
         bool struck = r.struck & bit != 0;
         emit Claimed(share.swarmId, share.round, agentId, to, amount, struck);
         if (struck) {
-            swarm.pool += uint128(amount);
+            _swarms[share.swarmId].pool += uint128(amount);
             amount = 0;
         }
-    }
-
-    function _settle(uint256 swarmId, uint256 round, Swarm storage swarm, Round storage r) private {
-        uint256 returned = r.reward - _worth(r) * r.earned;
-        r.settled = true;
-        swarm.pool += uint128(returned);
-        emit Settled(swarmId, round, returned);
     }
 
     function _strike(uint256 swarmId, uint256 round, uint256 agentId, address to) private {
         Round storage r = _rounds[swarmId][round];
         r.struck |= _bit(r.entries[agentId].seat);
-        uint128 slashed = bonds.slash(agentId, _swarms[swarmId].bond, to);
+        uint128 slashed = bonds.slash(agentId, r.bond, to);
         emit Struck(swarmId, round, agentId, slashed);
     }
 
@@ -509,23 +511,19 @@ contract Swarms is Multicall {
         return present == 0 ? 0 : uint256(r.reward) / (present * FULL_SCORE);
     }
 
-    function _require(Phase needed, Swarm storage swarm, Round storage r) private view {
-        Phase phase = _phase(swarm, r);
+    function _require(Phase needed, Round storage r) private view {
+        Phase phase = _phase(r);
         if (phase != needed) revert WrongPhase(phase);
     }
 
-    function _phase(Swarm storage swarm, Round storage r) private view returns (Phase) {
-        uint256 end = r.openedAt;
-        if (end == 0) return Phase.None;
-        end += swarm.commitTime;
-        if (block.timestamp < end) return Phase.Commit;
-        end += swarm.revealTime;
-        if (block.timestamp < end) return Phase.Reveal;
-        end += swarm.scoreTime;
-        if (block.timestamp < end) return Phase.Score;
+    function _phase(Round storage r) private view returns (Phase) {
+        if (r.commitEnds == 0) return Phase.None;
+        if (block.timestamp < r.commitEnds) return Phase.Commit;
+        if (block.timestamp < r.revealEnds) return Phase.Reveal;
+        if (block.timestamp < r.scoreEnds) return Phase.Score;
         uint256 posted = r.postedAt;
-        if (posted != 0) return block.timestamp < posted + swarm.challengeTime ? Phase.Challenge : Phase.Final;
-        return block.timestamp < end + swarm.challengeTime ? Phase.Post : Phase.Lapsed;
+        if (posted != 0) return block.timestamp < posted + r.challengeTime ? Phase.Challenge : Phase.Final;
+        return block.timestamp < uint256(r.scoreEnds) + r.challengeTime ? Phase.Post : Phase.Lapsed;
     }
 
     function _authorize(uint256 agentId) private view {
