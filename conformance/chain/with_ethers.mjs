@@ -37,7 +37,7 @@ await both("ethers", async (node, tell) => {
   tell("static", await contract.store.staticCallResult(9n, 9n));
   for (const [name, args] of [["sayNo", []], ["refuse", [9n]], ["panic", [0n]], ["silent", []]]) {
     const error = await contract[name].staticCall(...args).catch((e) => e);
-    tell(name, [error.code, error.reason, error.data, error.revert?.name, error.revert?.args.toArray()]);
+    tell(name, [error.code, error.reason, error.data, error.revert?.name, error.revert && [...error.revert.args]]);
     const estimate = await contract[name].estimateGas(...args).catch((e) => e);
     tell(`${name} estimated`, [estimate.code, estimate.reason, estimate.data]);
   }
@@ -52,7 +52,7 @@ await both("ethers", async (node, tell) => {
   const fees = await reader.getFeeData();
   tell("fees", [typeof fees.gasPrice, fees.maxFeePerGas >= fees.maxPriorityFeePerGas]);
   const block = await reader.getBlock(2, true);
-  tell("block", [block.number, block.gasUsed, block.receiptsRoot, block.prefetchedTransactions.map((t) => [t.hash, t.nonce, t.type])]);
+  tell("block", [block.number, block.gasUsed, block.receiptsRoot, block.prefetchedTransactions.map((t) => [t.from, t.nonce, t.type, t.data])]);
   tell("storage", await reader.getStorage(address, 1n));
   tell("code", (await reader.getCode(address)).length);
   listener.destroy();

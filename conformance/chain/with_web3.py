@@ -18,7 +18,7 @@ PROBE = json.loads((HERE / "Probe.json").read_text())
 def story(address, tell):
     w3 = Web3(Web3.HTTPProvider(f"http://{address}"))
     account = w3.eth.account.from_key(KEY)
-    tell("chain", [w3.is_connected(), w3.eth.chain_id, w3.net.version, w3.eth.accounts == [] or "unlocked"][:3])
+    tell("chain", [w3.is_connected(), w3.eth.chain_id, w3.net.version])
     tell("balance", w3.eth.get_balance(account.address))
 
     def send(call):
@@ -62,10 +62,10 @@ def story(address, tell):
     tell("fees", [w3.eth.gas_price > 0, w3.eth.max_priority_fee > 0])
     history = w3.eth.fee_history(2, "latest", [50.0])
     tell("history", [history["oldestBlock"], len(history["baseFeePerGas"]), len(history["reward"])])
-    proof = w3.eth.get_proof(contract.address, [1])
+    proof = w3.eth.get_proof(contract.address, ["0x" + "00" * 31 + "01"])
     tell("proof", [proof["nonce"], proof["codeHash"].hex(), proof["storageHash"].hex(), proof["storageProof"][0]["value"].hex()])
     block = w3.eth.get_block(2, full_transactions=True)
-    tell("block", [block["number"], block["gasUsed"], block["receiptsRoot"].hex(), [t["hash"].hex() for t in block["transactions"]]])
+    tell("block", [block["number"], block["gasUsed"], block["receiptsRoot"].hex(), [[t["from"], t["nonce"], t["input"].hex()] for t in block["transactions"]]])
 
     async def listen():
         async with AsyncWeb3(WebSocketProvider(f"ws://{address}")) as live:

@@ -25,9 +25,6 @@ pub enum Error {
         /// What was written.
         text: String,
     },
-    /// Not a peer's key.
-    #[error("this is not a peer's public key: 33 bytes, compressed")]
-    NotAPeer,
     /// Neither an address nor the name of a chain we know.
     #[error("`{text}` is neither an http, https, ws or wss address nor a chain known by name ({known})")]
     NotAChain {
@@ -84,7 +81,7 @@ pub enum Error {
     },
     /// The wallet has too little.
     #[error(
-        "{wallet} needs {missing} {symbol} more on {chain} (it has {balance}): send it there{faucet}. What was to be done waits in the outbox"
+        "{wallet} needs {missing} {symbol} more (it has {balance}): send it there {place}. What was to be done waits in the outbox"
     )]
     NeedsFunds {
         /// Whose money it is.
@@ -95,10 +92,8 @@ pub enum Error {
         balance: Wei,
         /// The name of the chain's money.
         symbol: String,
-        /// The chain's name.
-        chain: String,
-        /// Where else to get it, as the end of a sentence.
-        faucet: String,
+        /// On which chain, and where else to get it, as the end of a sentence.
+        place: String,
     },
     /// The wallet's key lies open and the chain's money is real.
     #[error(

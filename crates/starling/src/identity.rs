@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain::{Identity, Key, Passphrase};
 use clap::{Args, Subcommand};
@@ -189,7 +189,7 @@ fn export(home: &Home, key: Key, raw: bool) -> Done {
 }
 
 /// As much of a file as a key may be.
-fn read(file: &PathBuf) -> Result<Vec<u8>, Box<dyn Error>> {
+fn read(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut text = Vec::new();
     let source: Box<dyn Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin())

@@ -201,8 +201,7 @@ impl Chain {
             missing: Wei(need.wanted.0.saturating_sub(need.balance.0)),
             balance: need.balance,
             symbol: preset.symbol.clone(),
-            chain: preset.title.clone(),
-            faucet,
+            place: format!("on {}{faucet}", preset.title),
         }
     }
 

@@ -142,10 +142,12 @@ async fn talk(mut socket: WebSocket, site: Site) {
     loop {
         tokio::select! {
             came = socket.recv(), if answers.len() < AT_ONCE => match came {
-                Some(Ok(Message::Text(text))) => {
+                // JSON is text, but some clients send it as bytes.
+                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                    let request = message.into_data();
                     let (chain, subscriptions) = (&site.chain, &subscriptions);
                     let mut answer = Box::pin(async move {
-                        chain.rpc().answer(text.as_bytes(), Some(subscriptions)).await
+                        chain.rpc().answer(&request, Some(subscriptions)).await
                     });
                     // What is answered at once is answered in order: so a subscription's id comes before its first news.
                     match futures_util::poll!(&mut answer) {
@@ -155,11 +157,6 @@ async fn talk(mut socket: WebSocket, site: Site) {
                     }
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Binary(_))) => {
-                    let why = CloseFrame { code: 1003, reason: "JSON-RPC is text".into() };
-                    let _ = socket.send(Message::Close(Some(why))).await;
-                    return;
-                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
             },
             Some(answer) = answers.next() => {

@@ -235,14 +235,14 @@ impl Machine {
     /// Whether what an intent comes after has happened. An error if it never will.
     fn may_begin(&self, intent: &Intent) -> Result<bool, String> {
         let Some(before) = intent.after else { return Ok(true) };
-        match self.records.get(&before).map(|r| &r.state) {
-            // Forgotten, so long over.
-            None => Ok(true),
-            Some(State::Included { receipt, .. } | State::Final { receipt }) if receipt.success => Ok(true),
-            Some(State::Final { .. } | State::Refused { .. }) => {
+        // What is forgotten is long over.
+        let Some(record) = self.records.get(&before) else { return Ok(true) };
+        match &record.state {
+            State::Included { receipt, .. } | State::Final { receipt } if receipt.success => Ok(true),
+            State::Final { .. } | State::Refused { .. } => {
                 Err("what it was to come after did not succeed".to_owned())
             }
-            Some(_) => Ok(false),
+            State::Waiting | State::Placed { .. } | State::Included { .. } => Ok(false),
         }
     }
 

@@ -26,7 +26,11 @@ fn a_node_without_funds_is_told_what_it_needs_and_goes_on_when_it_has_it() {
         let open = account.outbox().open_intents();
         assert!(matches!(&open[..], [(_, State::Waiting)]), "{open:?}");
         world.fund(wallet.address(), Wei(missing.0 * 3)).await;
+        // A node runs its outbox beside its work.
+        let outbox = account.outbox().clone();
+        let beside = tokio::spawn(async move { outbox.run(|_| {}).await });
         account.outbox().settle(open[0].0.id()).await.unwrap();
+        beside.abort();
         let id = account.register(&peer, "").await.unwrap();
         assert_eq!(world.chain.agent(id).await.unwrap().unwrap().owner, wallet.address());
         assert_eq!(account.outbox().open_intents(), []);

@@ -11,7 +11,7 @@ use alloy::sol_types::{SolCall as _, SolError as _, SolEvent as _};
 use alloy_trie::{Nibbles, TrieAccount, proof::verify_proof};
 use serde_json::{Value, json};
 
-use super::node::{CHAIN_ID, Node, Probe, Wish, number, probe_code, rich, sign};
+use super::node::{CHAIN_ID, Node, Probe, Refused, Wish, number, probe_code, rich, sign};
 
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
@@ -79,7 +79,16 @@ fn story(node: &Node) -> Vec<(String, Value)> {
         }
         // Asked, not told; what reverts gives its data.
         let asked = c.ask(probe, data);
-        tell(&format!("{name}: asked"), asked.unwrap_or_else(|refused| json!([refused.code, refused.data])));
+        let failed = |refused: Refused| match refused.code {
+            3 => json!([3, refused.data]),
+            // Anvil has another code than geth for whatever fails without reverting.
+            _ => json!("failed"),
+        };
+        tell(&format!("{name}: asked"), asked.unwrap_or_else(failed));
+        // Before anything is cleared: Anvil keeps slots that are zero in its trie, where Ethereum has none.
+        if name == "store many" {
+            tell("storage root", c.get("eth_getProof", json!([probe, [], "latest"]))["storageHash"].clone());
+        }
     }
     let seen = c.ask(
         probe,
@@ -93,7 +102,6 @@ fn story(node: &Node) -> Vec<(String, Value)> {
     );
     tell("precompiles", seen.unwrap());
     tell("code", c.get("eth_getCode", json!([probe, "latest"])));
-    tell("storage root", c.get("eth_getProof", json!([probe, [], "latest"]))["storageHash"].clone());
     for slot in 0..3 {
         tell("slot", c.get("eth_getStorageAt", json!([probe, format!("{slot:#x}"), "latest"])));
     }
@@ -108,8 +116,8 @@ fn story(node: &Node) -> Vec<(String, Value)> {
     let fields = |value: Value| json!(value.as_object().unwrap().keys().collect::<BTreeSet<_>>());
     let ignored = |value: Value| {
         let mut value = value;
-        // Anvil has both of these or neither, by its version.
-        for field in ["blockTimestamp", "totalDifficulty"] {
+        // Anvil says more than others, by its version.
+        for field in ["blobGasPrice", "blockTimestamp", "totalDifficulty"] {
             value.as_object_mut().unwrap().remove(field);
         }
         fields(value)
@@ -345,8 +353,11 @@ fn gaps_are_queued_and_replacements_must_pay(node: &Node) {
     assert!(c.send(&waits).is_err());
     // The same place in the queue, for hardly more.
     let cheap = Wish { fee: later.fee + 1, value: U256::from(1), ..later.clone() };
-    let why = c.send(&cheap.sign()).unwrap_err().message;
-    assert!(why.contains("underpriced"), "{why}");
+    // Anvil takes any fee that is higher, where others want a tenth more.
+    if node.embedded.is_some() {
+        let why = c.send(&cheap.sign()).unwrap_err().message;
+        assert!(why.contains("underpriced"), "{why}");
+    }
     let dear = Wish { fee: later.fee * 2, tip: later.tip * 2, value: U256::from(1), ..later }.sign();
     c.send(&dear).unwrap();
     c.receipt(&first.sign());
@@ -499,7 +510,8 @@ fn bad_requests_have_the_right_codes(node: &Node) {
         let (_, answer) = c.post(body.as_bytes()).unwrap();
         serde_json::from_str::<Value>(&answer).unwrap()["error"]["code"].as_i64()
     };
-    assert_eq!(code("{"), Some(-32700));
+    // Anvil says of what is no JSON that it is no request.
+    assert_eq!(code("{"), Some(if node.embedded.is_some() { -32700 } else { -32600 }));
     assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"eth_nothing","params":[]}"#), Some(-32601));
     for params in [r#"["0x12"]"#, "[]", "[1,2]"] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":{params}}}"#);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use alloy::consensus::Transaction as _;
@@ -72,11 +72,10 @@ fn nothing_acknowledged_is_lost() {
     let mut slowest = Duration::ZERO;
     for crash in 0..crashes {
         let (victim, client) = Victim::start(&folder, if crash % 2 == 0 { "demand" } else { "interval" });
-        let stop = AtomicBool::new(false);
+        let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
         // Where in the work the end comes: at another place each time, the same in every run.
         let quota = 1 + crash.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 97;
         std::thread::scope(|scope| {
-            let done = std::sync::atomic::AtomicU64::new(0);
             let (done, stop, address) = (&done, &stop, client.address);
             let senders: Vec<_> = (0..3)
                 .map(|i| {
@@ -124,7 +123,7 @@ fn nothing_acknowledged_is_lost() {
                 })
                 .collect();
             while done.load(Relaxed) < quota {
-                std::hint::spin_loop();
+                std::thread::yield_now();
             }
             drop(victim);
             stop.store(true, Relaxed);
