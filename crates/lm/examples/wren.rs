@@ -47,13 +47,15 @@ fn make(device: &Device) -> Done<Model> {
             let mut line = format!("step {step:4}   loss {:.3}", progress.loss);
             for task in Task::ALL {
                 let share = task.exam(model, 256, Sampling::PLAIN, Limits::default())?;
-                line += &format!("   {} {share:.2}", task.name());
+                line = format!("{line}   {} {share:.2}", task.name());
             }
             println!("{line}   {:.0} s", begin.elapsed().as_secs_f32());
         }
         Ok(())
     })?;
-    println!("root {}", model.root()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    print!("root ");
+    model.root()?.iter().for_each(|byte| print!("{byte:02x}"));
+    println!();
     Ok(model)
 }
 

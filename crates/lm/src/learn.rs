@@ -220,8 +220,7 @@ impl Learner {
                 return Err(Error::Batch { field, why });
             }
             let most = if ["weights", "advantages"].contains(&field) { MAX_COUNT } else { f32::MAX };
-            // Written so that what is no number is beyond it too.
-            if let Some(at) = numbers.iter().position(|x| !(x.abs() <= most)) {
+            if let Some(at) = numbers.iter().position(|x| x.is_nan() || x.abs() > most) {
                 let why = format!(
                     "have {} at token {at}: numbers of up to {most:e} can be learned from",
                     numbers[at]

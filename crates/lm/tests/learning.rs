@@ -269,14 +269,14 @@ fn the_clip_ends_what_a_batch_can_teach() {
     assert!(after[0] > before[0] && after[1] < before[1], "{before:?} {after:?}");
     // Without a clip it would have gone on.
     let free = begun();
-    let mut without = super_free(&free);
+    let mut without = unclipped(&free);
     for _ in 0..201 {
         without.learn(&batch, 0.003, 0.0).unwrap();
     }
     assert!(mean_logp(&free, &batch, false) < after[1] - 1.0);
 }
 
-fn super_free(model: &Model) -> Learner {
+fn unclipped(model: &Model) -> Learner {
     learner(model, lesson(Objective::Improve(Improve { low: 1.0, high: 1e6, ..Improve::PLAIN })))
 }
 

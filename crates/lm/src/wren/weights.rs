@@ -54,9 +54,10 @@ pub fn file(model: &Model) -> Result<Vec<u8>, Error> {
         let begin = data.len();
         data.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         let end = data.len();
-        header += &format!(
-            ",\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{begin},{end}]}}"
-        );
+        let place = format!("\"shape\":{shape:?},\"data_offsets\":[{begin},{end}]");
+        for part in [",\"", name, "\":{\"dtype\":\"F32\",", &place, "}"] {
+            header.push_str(part);
+        }
     }
     header.push('}');
     // The data begin at a multiple of eight.
