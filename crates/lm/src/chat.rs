@@ -151,6 +151,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// The filter `tojson` with the spaces of Python's `json.dumps`, and its `indent`.
+#[allow(clippy::needless_pass_by_value, reason = "this is how filters are called")]
 fn to_json(value: &Value, options: Kwargs) -> Result<String, minijinja::Error> {
     let indent: Option<usize> = options.get("indent")?;
     // Letters are written as they are and keys in their order, whatever is asked, as in `transformers`.
@@ -235,7 +236,7 @@ mod tests {
             ),
             (
                 "{%- for m in messages %}\n  {%- if loop.first %}\n    {%- continue %}\n  {%- endif %}\n{{ m.content.strip().upper() }}\n{%- endfor %}",
-                "\nHI",
+                "HI",
             ),
             ("{% for m in messages %}\n  {% if m.role == 'user' %}\nU\n  {% endif %}\n{% endfor %}\n", "U\n"),
             (

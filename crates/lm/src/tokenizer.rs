@@ -58,14 +58,14 @@ impl Tokenizer {
     /// A tokenizer with one token for each of these characters, after the special tokens, which stand for themselves.
     pub fn characters(special: &[&str], characters: &[char]) -> Result<Tokenizer, Error> {
         let tokens: Vec<String> = characters.iter().map(|c| String::from(*c)).collect();
-        simple(special, &tokens, Value::Null, json!({ "type": "Fuse" }))
+        simple(special, &tokens, &Value::Null, &json!({ "type": "Fuse" }))
     }
 
     /// A tokenizer with one token for each byte, after the special tokens, which stand for themselves. It knows every text.
     pub fn bytes(special: &[&str]) -> Result<Tokenizer, Error> {
         let level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false });
         let tokens: Vec<String> = (0..=255).map(|byte| String::from(letter(byte))).collect();
-        simple(special, &tokens, level.clone(), level)
+        simple(special, &tokens, &level, &level)
     }
 
     /// It as the text of a `tokenizer.json`.
@@ -205,7 +205,7 @@ impl Stream<'_> {
 }
 
 /// A BPE tokenizer that never joins: every piece is a token.
-fn simple(special: &[&str], tokens: &[String], before: Value, decoder: Value) -> Result<Tokenizer, Error> {
+fn simple(special: &[&str], tokens: &[String], before: &Value, decoder: &Value) -> Result<Tokenizer, Error> {
     let mut vocabulary = serde_json::Map::new();
     for token in special.iter().copied().chain(tokens.iter().map(String::as_str)) {
         let number = vocabulary.len();

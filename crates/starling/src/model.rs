@@ -77,7 +77,7 @@ fn show(options: &Show) -> Done {
         size(token as u64)
     )?;
     let model = load(&files, &options.machine)?;
-    let root: String = model.root()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let root = model.root()?.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     writeln!(out, "root      {root}")?;
     Ok(())
 }

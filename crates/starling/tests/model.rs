@@ -42,7 +42,8 @@ fn folder(name: &str) -> (PathBuf, String) {
     let language = Language { tokenizer, chat, begin: None, ends: vec![Alphabet::END], pad: None };
     let model = Model::new(config, 3, &Device::cpu(1), Limits::default()).unwrap();
     model.save(&folder, Some(&language)).unwrap();
-    (folder, model.root().unwrap().iter().map(|b| format!("{b:02x}")).collect())
+    let root = model.root().unwrap().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    (folder, root)
 }
 
 fn text(path: &Path) -> &str {

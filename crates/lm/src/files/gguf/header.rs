@@ -118,6 +118,10 @@ impl Header {
     }
 }
 
+fn short() -> String {
+    format!("its head ends early: it is cut short, or longer than the {HEAD_BYTES} bytes that are allowed")
+}
+
 /// The bytes of the head, as many as are left.
 struct Bytes<R> {
     from: R,
@@ -132,14 +136,8 @@ impl<R: Read> Bytes<R> {
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), String> {
-        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(|| self.short())?;
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(short)?;
         self.from.read_exact(bytes).map_err(|e| format!("its head cannot be read: {e}"))
-    }
-
-    fn short(&self) -> String {
-        format!(
-            "its head ends early: it is cut short, or longer than the {HEAD_BYTES} bytes that are allowed"
-        )
     }
 
     fn u32(&mut self) -> Result<u32, String> {
