@@ -1,5 +1,7 @@
 //! Blobs as their users have them: stores on a disk, nodes on a network, and processes that die.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

@@ -329,18 +329,16 @@ async fn get(store: Store, root: Root, output: Option<&Path>, network: &Of, wish
         Some(handle) => {
             let blobs = Blobs::start(handle, store, Uploads::default())?;
             let download = blobs.get(root, wish);
-            let shown = show(download.clone(), json);
             if output == Some(Path::new("-")) {
-                let copied = tokio::io::copy(&mut download.reader(), &mut tokio::io::stdout());
+                let (mut reader, mut out) = (download.reader(), tokio::io::stdout());
                 tokio::select! {
-                    copied = copied => { copied?; }
-                    never = shown => match never {},
+                    copied = tokio::io::copy(&mut reader, &mut out) => { copied?; }
+                    never = show(download.clone(), json) => match never {},
                 }
-                tokio::io::AsyncWriteExt::flush(&mut tokio::io::stdout()).await?;
+                tokio::io::AsyncWriteExt::flush(&mut out).await?;
             }
-            let kept = async { download.kept().await };
             tokio::select! {
-                kept = kept => kept?,
+                kept = download.kept() => kept?,
                 never = show(download.clone(), json) => match never {},
             }
         }
