@@ -10,6 +10,7 @@ mod decoder;
 mod gemm;
 mod heap;
 mod math;
+mod net;
 mod numbers;
 mod others;
 mod peak;
@@ -56,7 +57,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         ["exact"] => &["gemm", "math", "train", "conv", "trace"],
         names => names,
     };
-    let torch = if names == ["build"] || names == ["trace"] { Vec::new() } else { torch::all() };
+    let torch = if names == ["build"] || names == ["trace"] || names == ["net"] { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
         torch,
@@ -70,6 +71,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "train" => train::bench(&mut bench)?,
             "conv" => conv::bench(&mut bench)?,
             "trace" => trace::bench(&mut bench)?,
+            "net" => net::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

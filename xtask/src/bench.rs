@@ -9,7 +9,7 @@ use std::process::Command;
 pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
     let mut harness = cargo(&["run", "--quiet", "--release", "-p", "bench", "--", name]);
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
-    let torch_has_a_part = !["build", "trace"].contains(&name) && !options.contains(&"--no-torch");
+    let torch_has_a_part = !["build", "trace", "net"].contains(&name) && !options.contains(&"--no-torch");
     if torch_has_a_part {
         match python::with_torch() {
             Ok(python) => {

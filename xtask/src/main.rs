@@ -37,6 +37,7 @@ Other people's software against ours (downloads it into target/ the first time)
       train             one training step of a small decoder against PyTorch
       conv              a 3D convolutional network against PyTorch
       trace             hashing every operation's output against plain execution
+      net               gossip among 50 nodes, a swarm of 200 with comings and goings, joining
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay

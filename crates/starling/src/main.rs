@@ -1,5 +1,6 @@
 //! The command line of Starling.
 
+mod doctor;
 mod up;
 
 use std::io::{Error, ErrorKind};
@@ -17,12 +18,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Can this machine take part? Looks for peers, and says in words what it finds and what to do.
+    Doctor(doctor::Options),
     /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
     Up(up::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Doctor(options) => doctor::run(&options),
         Command::Up(options) => up::run(&options),
     };
     match done {
