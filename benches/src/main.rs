@@ -57,7 +57,8 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         ["exact"] => &["gemm", "math", "train", "conv", "trace"],
         names => names,
     };
-    let torch = if names == ["build"] || names == ["trace"] || names == ["net"] { Vec::new() } else { torch::all() };
+    let torch =
+        if names == ["build"] || names == ["trace"] || names == ["net"] { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
         torch,

@@ -124,7 +124,11 @@ fn gossip(bench: &mut Bench, runtime: &tokio::runtime::Runtime) -> Result {
         }
         let after: u64 = nodes.iter().map(|n| n.handle.received().copies).sum();
         let heard = times.len() as f64;
-        Ok::<_, Box<dyn std::error::Error>>(((times), (after - before) as f64 / heard - 1.0, expected as f64 - heard))
+        Ok::<_, Box<dyn std::error::Error>>((
+            (times),
+            (after - before) as f64 / heard - 1.0,
+            expected as f64 - heard,
+        ))
     })?;
     let mut times = times;
     times.sort_by(f64::total_cmp);
@@ -132,7 +136,13 @@ fn gossip(bench: &mut Bench, runtime: &tokio::runtime::Runtime) -> Result {
     bench.report.figure("delivery, p50", Unit::Cost("ms"), at(0.5), BAR, 250.0);
     bench.report.figure("delivery, p99", Unit::Cost("ms"), at(0.99), BAR, 250.0);
     bench.report.figure("duplicates per node and message", Unit::Cost("x"), copies, BAR, 2.5);
-    bench.report.figure("delivered", Unit::Rate("%"), 100.0 - lost * 100.0 / (times.len() as f64 + lost), BAR, 100.0);
+    bench.report.figure(
+        "delivered",
+        Unit::Rate("%"),
+        100.0 - lost * 100.0 / (times.len() as f64 + lost),
+        BAR,
+        100.0,
+    );
     Ok(())
 }
 
@@ -141,7 +151,9 @@ fn churn(bench: &mut Bench, runtime: &tokio::runtime::Runtime) -> Result {
     const NODES: usize = 200;
     /// The first half stays; what it hears is counted.
     const STABLE: usize = 100;
-    bench.report.open("net", "200 nodes in one process, of which 10 % leave and join per minute, sped up 12 times");
+    bench
+        .report
+        .open("net", "200 nodes in one process, of which 10 % leave and join per minute, sped up 12 times");
     let (minutes, speed) = if bench.quick { (1.0, 12.0) } else { (10.0, 12.0) };
     let before = memory_mib();
     let (share, memory) = runtime.block_on(async {
@@ -209,7 +221,13 @@ fn join(bench: &mut Bench, runtime: &tokio::runtime::Runtime) -> Result {
         times.sort_by(f64::total_cmp);
         if let Some(median) = times.get(times.len() / 2) {
             bench.report.figure(&format!("{way}, median"), Unit::Cost("s"), *median, BAR, bar);
-            bench.report.figure(&format!("{way}, slowest"), Unit::Cost("s"), times[times.len() - 1], BAR, bar);
+            bench.report.figure(
+                &format!("{way}, slowest"),
+                Unit::Cost("s"),
+                times[times.len() - 1],
+                BAR,
+                bar,
+            );
         }
     }
     Ok(())
@@ -256,5 +274,6 @@ async fn join_once(round: u64, lan: bool) -> Result<f64> {
 fn memory_mib() -> f64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).unwrap_or(0.0)
+        / 1024.0
 }

@@ -60,7 +60,8 @@ async fn tell_of(node: Handle, peer: PeerId) {
         match node.open(peer, "greet/1").await {
             Ok(mut stream) => {
                 let mut words = [0; 5];
-                let greeted = stream.write_all(b"hello").await.is_ok() && stream.read_exact(&mut words).await.is_ok();
+                let greeted =
+                    stream.write_all(b"hello").await.is_ok() && stream.read_exact(&mut words).await.is_ok();
                 let now = node.ways_to(peer).await.unwrap_or_default();
                 if greeted && words == *b"hello" && now != at {
                     let direct = now.iter().any(|address| !address.is_relayed());

@@ -80,9 +80,12 @@ impl Behaviour {
         kad.set_mode(Some(kad::Mode::Server));
 
         let lan = if config.lan {
-            let settings = mdns::Config { query_interval: Duration::from_secs(60), ..mdns::Config::default() };
+            let settings =
+                mdns::Config { query_interval: Duration::from_secs(60), ..mdns::Config::default() };
             let lan = mdns::tokio::Behaviour::new(settings, me);
-            Some(lan.map_err(|why| Error::Transport { why: format!("the LAN cannot be listened to: {why}") })?)
+            Some(
+                lan.map_err(|why| Error::Transport { why: format!("the LAN cannot be listened to: {why}") })?,
+            )
         } else {
             None
         };
@@ -101,7 +104,7 @@ impl Behaviour {
         Ok(Behaviour {
             gate: Gate::new(config.limits.clone()),
             streams: streams::Behaviour::new(registry, config.limits.streams_per_peer),
-            gossip: gossip::behaviour(key, &namespace, traffic)?,
+            gossip: gossip::behaviour(key, traffic)?,
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(30))),
             kad,

@@ -126,6 +126,8 @@ pub(crate) struct Driver {
     queries: HashMap<QueryId, Query>,
     peers: HashMap<libp2p::PeerId, Peer>,
     listeners: HashSet<ListenerId>,
+    /// Keys that we provide and have told nobody of.
+    untold: HashSet<[u8; 32]>,
     topics: Topics,
     discovery: Discovery,
     networks: Networks,
@@ -173,7 +175,7 @@ impl Driver {
         let me = *swarm.local_peer_id();
         let discovery = Discovery::new(me, config.limits.wanted_peers, &config.bootstrap, remembered.peers);
         let (verdict, verdicts) = mpsc::unbounded_channel();
-        let (queries, peers, listeners, relays_asked) = Default::default();
+        let (queries, peers, listeners, untold, relays_asked) = Default::default();
         Driver {
             topics: Topics::new(namespace.clone(), verdict, traffic),
             version: crate::behaviour::version(config.swarm),
@@ -196,6 +198,7 @@ impl Driver {
             queries,
             peers,
             listeners,
+            untold,
             discovery,
             namespace,
         }
@@ -248,13 +251,22 @@ impl Driver {
             }
             Command::Disconnect { peer } => _ = self.swarm.disconnect_peer_id(peer.foreign()),
             Command::Provide { key, reply } => match behaviour.kad.start_providing(record_key(key)) {
-                Ok(query) => _ = self.queries.insert(query, Query::Provide(reply)),
+                Ok(query) => {
+                    // With nobody to tell, it is told when someone is there.
+                    if behaviour.kad.kbuckets().all(|bucket| bucket.is_empty()) {
+                        self.untold.insert(key);
+                    }
+                    self.queries.insert(query, Query::Provide(reply));
+                }
                 Err(_) => {
                     let limit = self.config.limits.provider_records;
                     let _ = reply.send(Err(Error::Busy { what: "keys that this node provides", limit }));
                 }
             },
-            Command::StopProviding { key } => behaviour.kad.stop_providing(&record_key(key)),
+            Command::StopProviding { key } => {
+                self.untold.remove(&key);
+                behaviour.kad.stop_providing(&record_key(key));
+            }
             Command::Providers { key, reply } => {
                 let query = behaviour.kad.get_providers(record_key(key));
                 self.queries.insert(query, Query::Providers { found: HashSet::new(), reply });
@@ -411,7 +423,9 @@ impl Driver {
             BehaviourEvent::Router(event) => {
                 self.findings.router = Some(match event {
                     upnp::Event::NewExternalAddr { .. } => "the router forwards a port to this node",
-                    upnp::Event::ExpiredExternalAddr { .. } => "the router forwards no port to this node any more",
+                    upnp::Event::ExpiredExternalAddr { .. } => {
+                        "the router forwards no port to this node any more"
+                    }
                     upnp::Event::GatewayNotFound => "the router offers no port forwarding by UPnP",
                     upnp::Event::NonRoutableGateway => "the router stands behind another router",
                 });
@@ -420,7 +434,9 @@ impl Driver {
                 self.findings.call_back_failed();
                 self.tell_reachability();
             }
-            BehaviourEvent::Relayed(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
+            BehaviourEvent::Relayed(relay::client::Event::ReservationReqAccepted {
+                relay_peer_id, ..
+            }) => {
                 self.relays_asked.remove(&relay_peer_id);
             }
             _ => {}
@@ -440,7 +456,8 @@ impl Driver {
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
                 let start = format!("{}/", self.namespace);
-                if let (Some(peer), Some(topic)) = (PeerId::of(&peer_id), topic.as_str().strip_prefix(&start)) {
+                if let (Some(peer), Some(topic)) = (PeerId::of(&peer_id), topic.as_str().strip_prefix(&start))
+                {
                     self.tell(Event::Joined { peer, topic: crate::id::shortened(topic) });
                 }
             }
@@ -479,7 +496,12 @@ impl Driver {
         self.discovery.heard_of(peer, addresses.clone(), Source::Met);
         if in_table {
             let kad = &mut self.swarm.behaviour_mut().kad;
-            table::admit(kad, peer, &remote, addresses, &self.networks);
+            if table::admit(kad, peer, &remote, addresses, &self.networks) {
+                for key in std::mem::take(&mut self.untold) {
+                    // It is in the store already, so there is room for it.
+                    let _ = kad.start_providing(record_key(key));
+                }
+            }
         }
     }
 
@@ -501,7 +523,8 @@ impl Driver {
     fn on_query(&mut self, id: QueryId, result: QueryResult, last: bool) {
         let peers = match &result {
             QueryResult::GetClosestPeers(
-                Ok(kad::GetClosestPeersOk { peers, .. }) | Err(kad::GetClosestPeersError::Timeout { peers, .. }),
+                Ok(kad::GetClosestPeersOk { peers, .. })
+                | Err(kad::GetClosestPeersError::Timeout { peers, .. }),
             ) => peers.as_slice(),
             _ => &[],
         };
@@ -511,7 +534,9 @@ impl Driver {
                 QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })),
             ) => found.extend(providers.iter().filter_map(PeerId::of).take(256)),
             (Some(Query::Seek { peer, found }), _) => {
-                found.extend(peers.iter().filter(|p| p.peer_id == *peer).flat_map(|p| p.addrs.clone()).take(ADDRESSES));
+                found.extend(
+                    peers.iter().filter(|p| p.peer_id == *peer).flat_map(|p| p.addrs.clone()).take(ADDRESSES),
+                );
             }
             _ => {}
         }

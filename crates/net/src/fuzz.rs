@@ -14,7 +14,11 @@ pub fn everything(bytes: &[u8]) {
     }
     let _ = Remembered::decode(bytes, 1_800_000_000);
     if let Ok(peer) = postcard::from_bytes::<crate::PeerId>(bytes) {
-        assert_eq!(peer.to_string().parse::<crate::PeerId>().ok(), Some(peer), "a peer that its text does not name");
+        assert_eq!(
+            peer.to_string().parse::<crate::PeerId>().ok(),
+            Some(peer),
+            "a peer that its text does not name"
+        );
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         if let Ok(address) = text.parse::<crate::Address>() {

@@ -193,10 +193,11 @@ fn identity(message: &gossipsub::Message) -> MessageId {
     MessageId::from(hash.finalize().as_bytes()[..20].to_vec())
 }
 
-pub(crate) fn behaviour(key: &Keypair, namespace: &str, traffic: Arc<Traffic>) -> Result<Behaviour> {
+/// Gossipsub under its own protocol names, since only those have its latest version, in which neighbours say what they have
+/// already. Swarms are kept apart by the names of their topics.
+pub(crate) fn behaviour(key: &Keypair, traffic: Arc<Traffic>) -> Result<Behaviour> {
     let failed = |why: String| Error::Transport { why };
     let config = gossipsub::ConfigBuilder::default()
-        .protocol_id_prefix(format!("{namespace}/gossip"))
         .validation_mode(ValidationMode::Strict)
         .validate_messages()
         .message_id_fn(identity)
@@ -358,14 +359,23 @@ impl Topics {
     }
 
     /// Says something on a topic. Needs no subscription, but then the topic's default rules hold.
-    pub(crate) fn publish(&mut self, gossip: &mut Behaviour, name: &str, data: &[u8], health: &str) -> Result<()> {
+    pub(crate) fn publish(
+        &mut self,
+        gossip: &mut Behaviour,
+        name: &str,
+        data: &[u8],
+        health: &str,
+    ) -> Result<()> {
         let topic = self.topic(name);
         let limit = match self.topics.get_mut(&topic.hash()) {
             Some(topic) => {
                 let rules = &topic.rules;
                 let (rate, burst) = (f64::from(rules.author_per_second), f64::from(rules.author_burst));
                 if data.len() <= rules.message_bytes && !topic.own.take(1.0, rate, burst, Instant::now()) {
-                    return Err(Error::TooFast { topic: name.to_owned(), per_second: rules.author_per_second });
+                    return Err(Error::TooFast {
+                        topic: name.to_owned(),
+                        per_second: rules.author_per_second,
+                    });
                 }
                 rules.message_bytes
             }
@@ -378,8 +388,12 @@ impl Topics {
         match gossip.publish(topic, bytes) {
             Ok(_) => Ok(()),
             Err(PublishError::Duplicate) => Err(Error::AlreadySent),
-            Err(PublishError::NoPeersSubscribedToTopic) => Err(Error::NobodyListens { health: health.to_owned() }),
-            Err(PublishError::MessageTooLarge) => Err(Error::TooLarge { what: "a message", bytes: data.len(), limit }),
+            Err(PublishError::NoPeersSubscribedToTopic) => {
+                Err(Error::NobodyListens { health: health.to_owned() })
+            }
+            Err(PublishError::MessageTooLarge) => {
+                Err(Error::TooLarge { what: "a message", bytes: data.len(), limit })
+            }
             Err(PublishError::AllQueuesFull(peers)) => {
                 Err(Error::Busy { what: "messages on their way to every neighbour", limit: peers })
             }
@@ -401,7 +415,8 @@ impl Topics {
         };
         let envelope = Envelope::decode(&message.data);
         let author = message.source.and_then(|source| PeerId::of(&source).map(|peer| (source, peer)));
-        let (Some(envelope), Some((source, author)), Some(neighbour)) = (envelope, author, PeerId::of(&from)) else {
+        let (Some(envelope), Some((source, author)), Some(neighbour)) = (envelope, author, PeerId::of(&from))
+        else {
             return (at_once(Verdict::Reject), Some(Offence::Malformed));
         };
         if envelope.data.len() > topic.rules.message_bytes {
@@ -436,7 +451,11 @@ impl Topics {
         let bytes = data.len();
         let ticket = Some(Ticket { number, verdicts: self.verdicts.clone() });
         // Those that make room are dropped, which ignores them.
-        drop(topic.messages.push(Message { author, from: neighbour, sent: envelope.sent, data, ticket }, bytes));
+        drop(
+            topic
+                .messages
+                .push(Message { author, from: neighbour, sent: envelope.sent, data, ticket }, bytes),
+        );
         (None, None)
     }
 
@@ -448,9 +467,14 @@ impl Topics {
 
     /// Messages whose time is over, and topics that nobody reads any more.
     pub(crate) fn tick(&mut self, gossip: &mut Behaviour, now: Instant) -> Vec<Judged> {
-        let late: Vec<u64> = self.pending.iter().filter(|(_, p)| p.deadline <= now).map(|(n, _)| *n).collect();
-        let left: Vec<TopicHash> =
-            self.topics.iter().filter(|(_, t)| t.messages.is_closed()).map(|(hash, _)| hash.clone()).collect();
+        let late: Vec<u64> =
+            self.pending.iter().filter(|(_, p)| p.deadline <= now).map(|(n, _)| *n).collect();
+        let left: Vec<TopicHash> = self
+            .topics
+            .iter()
+            .filter(|(_, t)| t.messages.is_closed())
+            .map(|(hash, _)| hash.clone())
+            .collect();
         for hash in left {
             if let Some(topic) = self.topics.remove(&hash) {
                 gossip.unsubscribe(&self.topic(&topic.name));

@@ -58,7 +58,7 @@ impl Network {
             match swarm.listen_on(address.0.clone()) {
                 Ok(_) => {}
                 // A machine may be without IPv6, and is asked to listen with both.
-                Err(TransportError::Other(why)) if is_ipv6(address) && why.kind() != io::ErrorKind::AddrInUse => {
+                Err(TransportError::Other(why)) if is_ipv6(address) && !in_use(&why) => {
                     tracing::warn!(%address, %why, "not listening with IPv6");
                 }
                 Err(why) => return Err(not_listening(address, why)),
@@ -103,10 +103,20 @@ fn nobody_listens(address: &Address) -> Result<()> {
         _ => return Ok(()),
     };
     match std::net::TcpListener::bind(socket) {
-        Err(why) if why.kind() == io::ErrorKind::AddrInUse => Err(Error::PortInUse { address: address.clone() }),
+        Err(why) if why.kind() == io::ErrorKind::AddrInUse => {
+            Err(Error::PortInUse { address: address.clone() })
+        }
         // Other reasons are told when we listen.
         _ => Ok(()),
     }
+}
+
+/// Whether a transport's error says, somewhere within, that the address is taken.
+fn in_use(error: &io::Error) -> bool {
+    let said = crate::dial::chain(error);
+    error.kind() == io::ErrorKind::AddrInUse || said.contains("in use") || said.contains("already occupied")
+        // What the hub of the memory transport says instead.
+        || said.contains("No listener on the given port")
 }
 
 fn is_ipv6(address: &Address) -> bool {
@@ -116,11 +126,7 @@ fn is_ipv6(address: &Address) -> bool {
 fn not_listening(address: &Address, why: TransportError<io::Error>) -> Error {
     let address = address.clone();
     match why {
-        TransportError::Other(why) if why.kind() == io::ErrorKind::AddrInUse => Error::PortInUse { address },
-        TransportError::Other(why) if why.to_string().contains("in use") => Error::PortInUse { address },
-        TransportError::Other(why) if why.to_string().contains("already occupied") => {
-            Error::PortInUse { address }
-        }
+        TransportError::Other(why) if in_use(&why) => Error::PortInUse { address },
         TransportError::Other(why) => Error::Listen { address, why: why.to_string() },
         TransportError::MultiaddrNotSupported(_) => {
             Error::Listen { address, why: "it is no address of QUIC, TCP or memory".to_owned() }

@@ -114,11 +114,6 @@ impl Gate {
         self.banned.get(peer).is_some_and(|end| *end > now)
     }
 
-    /// How many connections there are.
-    pub(crate) fn count(&self) -> usize {
-        self.connections.len()
-    }
-
     fn prefix(&self, ip: Option<IpAddr>) -> Option<Prefix> {
         ip.filter(|ip| is_public(*ip) || self.limits.count_local_networks).map(Prefix::of)
     }
@@ -317,7 +312,11 @@ mod tests {
         gate.knock(id(4), &address("8.8.9.9"), now).unwrap();
         gate.leave(id(0));
         gate.knock(id(5), &address("8.8.8.9"), now).unwrap();
-        assert_eq!(gate.knock(id(6), &address("8.8.8.9"), now), Err(Denied::Network), "those who knock count too");
+        assert_eq!(
+            gate.knock(id(6), &address("8.8.8.9"), now),
+            Err(Denied::Network),
+            "those who knock count too"
+        );
     }
 
     #[test]

@@ -81,7 +81,10 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!([0, 0, 0, 0].map(|ms| buckets.take(&'a', 1.0, at(ms))), [true, true, true, false]);
         assert!(buckets.take(&'b', 1.0, at(0)), "another's bucket");
-        assert_eq!([100, 100, 150, 200].map(|ms| buckets.take(&'a', 1.0, at(ms))), [true, false, false, true]);
+        assert_eq!(
+            [100, 100, 150, 200].map(|ms| buckets.take(&'a', 1.0, at(ms))),
+            [true, false, false, true]
+        );
         assert_eq!([9000; 4].map(|ms| buckets.take(&'a', 1.0, at(ms))), [true, true, true, false]);
     }
 

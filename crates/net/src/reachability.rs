@@ -21,7 +21,8 @@ pub enum Reachability {
 impl Reachability {
     /// What it means, and what can be done.
     pub fn in_words(&self) -> String {
-        let list = |all: &[Address]| all.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let list =
+            |all: &[Address]| all.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Reachability::Unknown => {
                 "not known yet: no peer has tried to call back; connect to some and look again".to_owned()

@@ -67,7 +67,8 @@ impl Remembered {
         match Remembered::decode(&bytes, unix_seconds()) {
             Some(remembered) => (remembered, None),
             None => {
-                let why = "the file is damaged; the node starts without remembered peers and will write it anew";
+                let why =
+                    "the file is damaged; the node starts without remembered peers and will write it anew";
                 (Remembered::default(), Some(failed(&path, why)))
             }
         }
@@ -98,7 +99,8 @@ impl Remembered {
         if bytes.len() as u64 > FILE_BYTES {
             return None;
         }
-        let (mut remembered, rest) = postcard::take_from_bytes::<Remembered>(bytes.strip_prefix(MAGIC)?).ok()?;
+        let (mut remembered, rest) =
+            postcard::take_from_bytes::<Remembered>(bytes.strip_prefix(MAGIC)?).ok()?;
         if !rest.is_empty() {
             return None;
         }
@@ -145,7 +147,12 @@ mod tests {
         assert_eq!(Remembered::read(folder.path()).0, Remembered::default());
         let ban = |n, until| Ban { peer: PeerId::from_secret(&[n; 32]).unwrap(), until };
         let remembered = Remembered {
-            peers: vec![peer(1, now - 5), peer(2, now), peer(3, now - LONGEST.as_secs() - 10), peer(9, now - 9)],
+            peers: vec![
+                peer(1, now - 5),
+                peer(2, now),
+                peer(3, now - LONGEST.as_secs() - 10),
+                peer(9, now - 9),
+            ],
             bans: vec![ban(4, now + 1000), ban(5, now - 1)],
         };
         remembered.write(folder.path()).unwrap();

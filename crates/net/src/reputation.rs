@@ -115,7 +115,9 @@ mod tests {
     fn a_crowd_of_offenders_takes_no_more_memory() {
         let mut reputation = Reputation::default();
         let now = Instant::now();
-        let out = (0..KEPT * 2).filter(|_| reputation.add(libp2p::PeerId::random(), Offence::Malformed, now)).count();
+        let out = (0..KEPT * 2)
+            .filter(|_| reputation.add(libp2p::PeerId::random(), Offence::Malformed, now))
+            .count();
         assert_eq!((reputation.0.len(), out), (KEPT, KEPT));
     }
 }

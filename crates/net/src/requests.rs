@@ -104,7 +104,12 @@ impl<Q: Request> Reply<Q> {
 
 impl Handle {
     /// Asks a peer, connecting to it first if need be, and waits for its answer until the deadline.
-    pub async fn request<Q: Request>(&self, peer: PeerId, request: &Q, deadline: Duration) -> Result<Q::Response> {
+    pub async fn request<Q: Request>(
+        &self,
+        peer: PeerId,
+        request: &Q,
+        deadline: Duration,
+    ) -> Result<Q::Response> {
         let bytes = encode(request, Q::REQUEST_BYTES, "request")?;
         match timeout(deadline, self.ask_peer::<Q>(peer, bytes)).await {
             Ok(answered) => answered,
@@ -176,8 +181,11 @@ async fn take_requests<Q: Request>(
         let Some(turn) = Turn::take(&busy, peer, &limits) else {
             // Said without waiting for it to be taken: a peer that asks too much is not waited for.
             let deadline = limits.deadline;
-            if busy.lock().unwrap_or_else(PoisonError::into_inner).values().sum::<usize>() < limits.total * 2 {
-                tokio::spawn(async move { timeout(deadline, write_frame(&mut stream, Some(Status::Busy), &[])).await });
+            if busy.lock().unwrap_or_else(PoisonError::into_inner).values().sum::<usize>() < limits.total * 2
+            {
+                tokio::spawn(async move {
+                    timeout(deadline, write_frame(&mut stream, Some(Status::Busy), &[])).await
+                });
             }
             continue;
         };
@@ -194,7 +202,11 @@ async fn take_requests<Q: Request>(
 }
 
 /// Takes one question, has it answered, and sends the answer. Gives what the peer did wrong.
-async fn answer<Q: Request>(mut stream: Stream, asked: mpsc::Sender<Asked<Q>>, limits: &ServeLimits) -> Option<Offence> {
+async fn answer<Q: Request>(
+    mut stream: Stream,
+    asked: mpsc::Sender<Asked<Q>>,
+    limits: &ServeLimits,
+) -> Option<Offence> {
     let peer = stream.peer();
     let body = match timeout(limits.deadline, read_frame(&mut stream, Q::REQUEST_BYTES)).await {
         Err(_) => return Some(Offence::Slow),
@@ -305,7 +317,10 @@ async fn write_frame<W: AsyncWrite + Unpin>(
     stream.close().await
 }
 
-async fn read_frame<R: AsyncRead + Unpin>(stream: &mut R, limit: usize) -> std::result::Result<Vec<u8>, NotRead> {
+async fn read_frame<R: AsyncRead + Unpin>(
+    stream: &mut R,
+    limit: usize,
+) -> std::result::Result<Vec<u8>, NotRead> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).await.map_err(NotRead::Broken)?;
     let length = u32::from_le_bytes(length) as usize;

@@ -22,15 +22,15 @@ pub(crate) fn admit(
 ) -> bool {
     if let Some(prefix) = networks.prefix(remote) {
         let of_network = |other: &PeerId| *other != peer && networks.of(other) == Some(prefix);
-        let in_all = table.kbuckets().flat_map(|bucket| {
-            bucket.iter().map(|entry| *entry.node.key.preimage()).collect::<Vec<_>>()
-        });
+        let in_all = table
+            .kbuckets()
+            .flat_map(|bucket| bucket.iter().map(|entry| *entry.node.key.preimage()).collect::<Vec<_>>());
         if in_all.filter(of_network).count() >= PER_TABLE {
             return false;
         }
-        let in_bucket = table.kbucket(peer).map_or(0, |bucket| {
-            bucket.iter().filter(|entry| of_network(entry.node.key.preimage())).count()
-        });
+        let in_bucket = table
+            .kbucket(peer)
+            .map_or(0, |bucket| bucket.iter().filter(|entry| of_network(entry.node.key.preimage())).count());
         if in_bucket >= PER_BUCKET {
             return false;
         }

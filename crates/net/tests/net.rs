@@ -13,6 +13,8 @@ mod hostile;
 #[cfg(target_os = "linux")]
 #[path = "net/nat.rs"]
 mod nat;
+#[path = "net/raw.rs"]
+mod raw;
 #[path = "net/requests.rs"]
 mod requests;
 #[path = "net/streams.rs"]

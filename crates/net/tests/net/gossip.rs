@@ -51,7 +51,7 @@ async fn a_message_reaches_those_who_are_not_neighbours() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_accepted_goes_no_further() {
-    let mut config = |n| {
+    let config = |n| {
         let mut config = Config::in_memory(secret(n), swarm());
         config.limits.wanted_peers = 0;
         config
@@ -167,6 +167,7 @@ async fn nobody_hears_who_is_alone_and_it_says_why() {
     assert!(matches!(&unheard, Error::NobodyListens { health } if health.contains("invite")), "{unheard}");
     let twice = a.subscribe(TOPIC, TopicRules::default()).await.unwrap_err();
     assert!(matches!(twice, Error::Topic { .. }), "{twice}");
-    let deadline = TopicRules { deadline: Duration::from_secs(1), message_bytes: 1 << 30, ..TopicRules::default() };
+    let deadline =
+        TopicRules { deadline: Duration::from_secs(1), message_bytes: 1 << 30, ..TopicRules::default() };
     assert!(matches!(a.subscribe("other/1", deadline).await, Err(Error::Topic { .. })));
 }

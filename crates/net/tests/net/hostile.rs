@@ -2,13 +2,19 @@
 //! remembered, and honest peers are served meanwhile.
 
 use crate::common::{connect, join, secret, soon, start, swarm};
+use crate::raw::{Raw, keypair};
 use futures::{AsyncReadExt, AsyncWriteExt};
-use libp2p::identity::{Keypair, secp256k1};
-use net::{Address, Config, Event, Events, Handle, Network, Offence, PeerId, Request, ServeLimits, TopicRules};
+use libp2p::identity::Keypair;
+use net::{
+    Address, Config, Event, Events, Handle, Network, Offence, PeerId, RelayLimits, Request, ServeLimits,
+    TopicRules,
+};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpSocket;
 
 const TOPIC: &str = "words/1";
+/// Gossipsub's own name for its protocol.
+const GOSSIP: &str = "/meshsub/1.1.0";
 
 /// Waits until a peer is put out, and says for what.
 async fn put_out(events: &mut Events, who: PeerId) -> Offence {
@@ -35,13 +41,8 @@ fn gossip_frame(author: &Keypair, signer: &Keypair, topic: &str, number: u64, da
         bytes
     }
     let from = author.public().to_peer_id().to_bytes();
-    let body = [
-        field(1, &from),
-        field(2, data),
-        field(3, &number.to_be_bytes()),
-        field(4, topic.as_bytes()),
-    ]
-    .concat();
+    let body = [field(1, &from), field(2, data), field(3, &number.to_be_bytes()), field(4, topic.as_bytes())]
+        .concat();
     let signature = signer.sign(&[b"libp2p-pubsub:".as_slice(), &body].concat()).unwrap();
     let rpc = field(2, &[body, field(5, &signature)].concat());
     [varint(rpc.len()), rpc].concat()
@@ -51,11 +52,6 @@ fn gossip_frame(author: &Keypair, signer: &Keypair, topic: &str, number: u64, da
 fn envelope(at: SystemTime, data: &[u8]) -> Vec<u8> {
     let ms = at.duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
     [&[1], ms.to_le_bytes().as_slice(), data].concat()
-}
-
-fn keypair(number: u64) -> Keypair {
-    let secret = secp256k1::SecretKey::try_from_bytes(secret(number)).unwrap();
-    secp256k1::Keypair::from(secret).into()
 }
 
 /// The topic's name on the wire, which every member of the swarm knows.
@@ -71,22 +67,21 @@ struct Scene {
     told: Events,
     honest: Handle,
     heard: net::Subscription,
-    attacker: Handle,
-    _others: (Events, Events, net::Subscription),
+    attacker: Raw,
+    _others: (Events, net::Subscription),
 }
 
 impl Scene {
     async fn new(number: u64) -> Scene {
         let (victim, mut told) = start(number);
         let (honest, mut of_honest) = start(number + 1);
-        let (attacker, of_attacker) = start(number + 2);
         let heard = victim.subscribe(TOPIC, TopicRules::default()).await.unwrap();
         let own = honest.subscribe(TOPIC, TopicRules::default()).await.unwrap();
         connect(&honest, &victim).await;
         join(&mut of_honest, victim.peer_id(), TOPIC).await;
         join(&mut told, honest.peer_id(), TOPIC).await;
-        connect(&attacker, &victim).await;
-        Scene { victim, told, honest, heard, attacker, _others: (of_honest, of_attacker, own) }
+        let attacker = Raw::dial(number + 2, &victim.listening()[0]).await;
+        Scene { victim, told, honest, heard, attacker, _others: (of_honest, own) }
     }
 
     /// An honest message still comes through.
@@ -99,14 +94,14 @@ impl Scene {
                 message.accept();
                 return;
             }
-            assert_ne!(message.author, self.attacker.peer_id(), "{:?}", message.data);
+            assert_ne!(message.author, self.attacker.id, "{:?}", message.data);
         }
     }
 }
 
 /// Writes frames to the victim's gossip until it does not take any more.
-async fn send_gossip(attacker: &Handle, to: PeerId, frames: impl Iterator<Item = Vec<u8>>) {
-    let Ok(mut stream) = attacker.open(to, "gossip/1.2.0").await else { return };
+async fn send_gossip(attacker: &Raw, frames: impl Iterator<Item = Vec<u8>>) {
+    let Ok(mut stream) = attacker.open(GOSSIP).await else { return };
     for frame in frames {
         if stream.write_all(&frame).await.is_err() || stream.flush().await.is_err() {
             return;
@@ -122,9 +117,9 @@ async fn forged_signatures() {
         let data = envelope(SystemTime::now(), format!("forged {n}").as_bytes());
         gossip_frame(&author, &forger, &full_topic(), n, &data)
     });
-    send_gossip(&scene.attacker, scene.victim.peer_id(), frames).await;
+    send_gossip(&scene.attacker, frames).await;
     scene.honest_is_heard("true").await;
-    assert_eq!(put_out(&mut scene.told, scene.attacker.peer_id()).await, Offence::Invalid);
+    assert_eq!(put_out(&mut scene.told, scene.attacker.id).await, Offence::Invalid);
     scene.honest_is_heard("still true").await;
 }
 
@@ -137,14 +132,13 @@ async fn replayed_messages() {
     let before = SystemTime::now() - Duration::from_secs(3600);
     let old = (0..40).map(|n| gossip_frame(&author, &author, &topic, n, &envelope(before, &[n as u8])));
     let old: Vec<Vec<u8>> = old.collect();
-    send_gossip(&scene.attacker, scene.victim.peer_id(), old.into_iter()).await;
-    assert_eq!(put_out(&mut scene.told, scene.attacker.peer_id()).await, Offence::Replay);
+    send_gossip(&scene.attacker, old.into_iter()).await;
+    assert_eq!(put_out(&mut scene.told, scene.attacker.id).await, Offence::Replay);
     // A fresh one again and again, with new numbers: it is heard once, since its content is its identity.
-    let (second, _e) = start(413);
-    connect(&second, &scene.victim).await;
+    let second = Raw::dial(413, &scene.victim.listening()[0]).await;
     let data = envelope(SystemTime::now(), b"once");
     let same = (0..20).map(|n| gossip_frame(&author, &author, &topic, 1000 + n, &data));
-    send_gossip(&second, scene.victim.peer_id(), same).await;
+    send_gossip(&second, same).await;
     let once = soon("it", scene.heard.next()).await.unwrap();
     assert_eq!(once.data, b"once");
     drop(once);
@@ -155,7 +149,7 @@ async fn replayed_messages() {
 async fn oversized_gossip_frames() {
     let mut scene = Scene::new(420).await;
     // It says that 256 MiB follow, and sends as much as is taken.
-    let mut stream = scene.attacker.open(scene.victim.peer_id(), "gossip/1.2.0").await.unwrap();
+    let mut stream = scene.attacker.open(GOSSIP).await.unwrap();
     stream.write_all(&[0x80, 0x80, 0x80, 0x80, 0x01]).await.unwrap();
     let mut sent = 0_usize;
     while sent < 64 << 20 && stream.write_all(&[0; 1 << 16]).await.is_ok() && stream.flush().await.is_ok() {
@@ -173,11 +167,9 @@ async fn a_flood_of_messages() {
     let flood = (0..3_000_u64)
         .map(|n| gossip_frame(&author, &author, &topic, n, &envelope(SystemTime::now(), &n.to_le_bytes())));
     // What is within its rate is heard, the rest is not, and it is put out.
-    let (to, attacker) = (scene.victim.peer_id(), scene.attacker.clone());
     let flood: Vec<Vec<u8>> = flood.collect();
-    let sending = tokio::spawn(async move { send_gossip(&attacker, to, flood.into_iter()).await });
-    assert_eq!(put_out(&mut scene.told, scene.attacker.peer_id()).await, Offence::TooFast);
-    sending.await.unwrap();
+    send_gossip(&scene.attacker, flood.into_iter()).await;
+    assert_eq!(put_out(&mut scene.told, scene.attacker.id).await, Offence::TooFast);
     scene.honest.publish(TOPIC, "honest").await.unwrap();
     let mut from_flood = 0;
     loop {
@@ -275,10 +267,12 @@ async fn a_flood_of_provider_records() {
     connect(&attacker, &victim).await;
     let flooding = attacker.clone();
     let flood = tokio::spawn(async move {
-        for n in 0..400_u32 {
+        for n in 0_u32.. {
             let mut key = [0; 32];
             key[..4].copy_from_slice(&n.to_le_bytes());
+            // Its own store would be full at some time.
             let _ = flooding.provide(key).await;
+            let _ = flooding.stop_providing(key).await;
         }
     });
     assert_eq!(put_out(&mut told, attacker.peer_id()).await, Offence::Records);
@@ -387,4 +381,36 @@ async fn an_offender_is_remembered_after_a_restart() {
     victim.stop().await;
     let (victim, _told) = Network::start(config).unwrap();
     assert_eq!(victim.kept_out().await.unwrap(), [attacker.peer_id()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_gives_no_more_than_its_owner_allows() {
+    let mut config = Config::in_memory(secret(520), swarm());
+    config.relay = Some(RelayLimits { reservations: 2, ..RelayLimits::default() });
+    config.external = vec!["/ip4/203.0.113.5/tcp/4747".parse().unwrap()];
+    let (victim, _told) = Network::start(config).unwrap();
+    let at = soon("listening", victim.until_listening()).await.unwrap()[0].clone();
+    let mut granted = 0;
+    let mut takers = Vec::new();
+    for n in 521..529 {
+        let taker = Raw::dial(n, &at).await;
+        let mut stream = soon("a stream", taker.open("/libp2p/circuit/relay/0.2.0/hop")).await.unwrap();
+        // "Reserve a place for me", and the status at the end of the answer: 100 is yes.
+        stream.write_all(&[2, 0x08, 0]).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut length = 0_usize;
+        for shift in [0, 7] {
+            let mut byte = [0];
+            soon("an answer", stream.read_exact(&mut byte)).await.unwrap();
+            length |= usize::from(byte[0] & 0x7f) << shift;
+            if byte[0] < 0x80 {
+                break;
+            }
+        }
+        let mut answer = vec![0; length];
+        soon("the answer", stream.read_exact(&mut answer)).await.unwrap();
+        granted += usize::from(answer.ends_with(&[0x28, 100]));
+        takers.push((taker, stream));
+    }
+    assert_eq!(granted, 2);
 }

@@ -21,7 +21,9 @@ impl Program {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| _ = sender.send(line)));
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).for_each(|line| _ = sender.send(line))
+        });
         Program { child, lines, seen: Vec::new() }
     }
 
@@ -102,7 +104,8 @@ fn hosts_behind_nats_meet_at_a_relay_and_then_directly() {
     // It finds out that nobody can call it, and waits for callers at the relay.
     let waits = first.line(|line| line.starts_with("listening ") && line.contains("/p2p-circuit"));
     let waits_at = &waits["listening ".len()..];
-    let options = ["--listen", anywhere, "--bootstrap", &relay_at, "--bootstrap", waits_at, "--greet", &first_id];
+    let options =
+        ["--listen", anywhere, "--bootstrap", &relay_at, "--bootstrap", waits_at, "--greet", &first_id];
     let mut second = right.neighbour(&program, &options);
     let first_greeting = second.line(|line| line.starts_with("greeted "));
     // These NATs allow a direct way: sooner or later that is the one.

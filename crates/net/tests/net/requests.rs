@@ -59,7 +59,8 @@ async fn nobody_asks_more_at_once_than_allowed() {
         tokio::spawn(async move { a.request(to, &Double(vec![n]), DEADLINE).await })
     };
     let waiting = [ask(1), ask(2)];
-    let held = [soon("a question", asked.next()).await.unwrap(), soon("a question", asked.next()).await.unwrap()];
+    let held =
+        [soon("a question", asked.next()).await.unwrap(), soon("a question", asked.next()).await.unwrap()];
     let busy = soon("an answer", ask(3)).await.unwrap().unwrap_err();
     assert!(matches!(&busy, Error::Refused { why, .. } if why.contains("busy")), "{busy}");
     for Asked { request: Double(bytes), reply, .. } in held {
@@ -76,7 +77,8 @@ async fn an_answer_that_does_not_come_is_not_waited_for() {
     let (b, _eb) = start(221);
     let mut asked = b.serve::<Double>(ServeLimits::default()).unwrap();
     connect(&a, &b).await;
-    let late = soon("the deadline", a.request(b.peer_id(), &Double(vec![1]), Duration::from_millis(200))).await;
+    let late =
+        soon("the deadline", a.request(b.peer_id(), &Double(vec![1]), Duration::from_millis(200))).await;
     assert!(matches!(late, Err(Error::Timeout { .. })), "{late:?}");
     drop(asked.next().await);
 }
@@ -88,14 +90,20 @@ async fn oversized_and_broken_questions_put_the_asker_out() {
         let (b, mut eb) = start(231);
         let _asked = b.serve::<Double>(ServeLimits::default()).unwrap();
         connect(&a, &b).await;
-        for _ in 0..3 {
-            let mut stream = a.open(b.peer_id(), Double::PROTOCOL).await.unwrap();
-            stream.write_all(&bytes).await.unwrap();
-            let _ = stream.close().await;
-            let mut end = Vec::new();
-            let _ = soon("the end", stream.read_to_end(&mut end)).await;
+        let asker = a.clone();
+        let (to, wrong) = (b.peer_id(), bytes.clone());
+        let attack = tokio::spawn(async move {
+            while let Ok(mut stream) = asker.open(to, Double::PROTOCOL).await {
+                let _ = stream.write_all(&wrong).await;
+                let _ = stream.close().await;
+                let mut end = Vec::new();
+                let _ = stream.read_to_end(&mut end).await;
+            }
+        });
+        while !matches!(soon("an event", eb.next()).await.unwrap(), Event::PutOut { peer, .. } if peer == a.peer_id())
+        {
         }
-        while !matches!(soon("an event", eb.next()).await.unwrap(), Event::PutOut { peer, .. } if peer == a.peer_id()) {}
+        attack.abort();
         a.stop().await;
         b.stop().await;
     }
