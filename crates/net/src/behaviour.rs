@@ -18,8 +18,8 @@ use std::time::Duration;
 /// What we say we are.
 pub(crate) const AGENT: &str = concat!("starling/", env!("CARGO_PKG_VERSION"));
 /// How long the swarm keeps a record of who has what, and how often it is told again.
-const RECORD_KEPT: Duration = Duration::from_secs(6 * 3600);
-const RECORD_TOLD: Duration = Duration::from_secs(2 * 3600);
+const RECORD_KEPT: Duration = Duration::from_hours(6);
+const RECORD_TOLD: Duration = Duration::from_hours(2);
 /// The largest message of the swarm's table: 20 peers with their addresses, and some room.
 const TABLE_BYTES: usize = 64 << 10;
 
@@ -55,7 +55,7 @@ impl Behaviour {
             .with_agent_version(AGENT.to_owned())
             .with_push_listen_addr_updates(true)
             .with_cache_size(256)
-            .with_interval(Duration::from_secs(300));
+            .with_interval(Duration::from_mins(5));
 
         let mut table = kad::Config::new(streams::protocol(&namespace, "kad/1")?);
         table
@@ -72,7 +72,7 @@ impl Behaviour {
             .set_record_ttl(None)
             .set_replication_interval(None)
             .set_publication_interval(None)
-            .set_periodic_bootstrap_interval(Some(Duration::from_secs(300)));
+            .set_periodic_bootstrap_interval(Some(Duration::from_mins(5)));
         if let Some(parallel) = NonZeroUsize::new(4) {
             table.set_parallelism(parallel);
         }
@@ -80,8 +80,7 @@ impl Behaviour {
         kad.set_mode(Some(kad::Mode::Server));
 
         let lan = if config.lan {
-            let settings =
-                mdns::Config { query_interval: Duration::from_secs(60), ..mdns::Config::default() };
+            let settings = mdns::Config { query_interval: Duration::from_mins(1), ..mdns::Config::default() };
             let lan = mdns::tokio::Behaviour::new(settings, me);
             Some(
                 lan.map_err(|why| Error::Transport { why: format!("the LAN cannot be listened to: {why}") })?,

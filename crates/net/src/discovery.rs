@@ -22,13 +22,13 @@ const HEARSAY_PER_NETWORK: usize = 8;
 const DIALS: usize = 16;
 /// Between attempts at one peer: at first, and at most.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// The most when there is nobody at all.
 const LONGEST_WAIT_ALONE: Duration = Duration::from_secs(10);
 /// A peer that did not answer so often is forgotten, unless it was given to us.
 const HOPELESS: u32 = 6;
 /// How long a chosen peer stays before it is an anchor, and how many there are.
-const ANCHORED_AFTER: Duration = Duration::from_secs(120);
+const ANCHORED_AFTER: Duration = Duration::from_mins(2);
 const ANCHORS: usize = 4;
 
 /// How we know of a peer; the first are tried first.
@@ -142,7 +142,7 @@ impl Discovery {
             let addresses = peer.addresses.into_iter().map(|a| a.0).collect();
             let entry =
                 Known { addresses, source, last_seen: peer.last_seen, retry: Retry::now(), chosen: None };
-            known.insert(peer.peer.foreign(), entry);
+            known.insert(peer.id.foreign(), entry);
         }
         Discovery { me, wanted, seeds, known, dials: HashMap::new(), changed: false }
     }
@@ -370,7 +370,7 @@ impl Discovery {
             .filter(|(_, known)| known.source != Source::Hearsay)
             .filter_map(|(peer, known)| {
                 Some(remembered::Peer {
-                    peer: PeerId::of(peer)?,
+                    id: PeerId::of(peer)?,
                     addresses: known.addresses.iter().cloned().map(Address).collect(),
                     last_seen: known.last_seen,
                     anchor: anchors.contains(peer) || known.source == Source::Anchor,
@@ -470,7 +470,7 @@ mod tests {
         let address: Address = "/ip4/8.8.8.8/tcp/1".parse().unwrap();
         let remembered = (1..20)
             .map(|n| remembered::Peer {
-                peer: PeerId::of(&peer(n)).unwrap(),
+                id: PeerId::of(&peer(n)).unwrap(),
                 addresses: vec![address.clone()],
                 last_seen: unix_seconds(),
                 anchor: n == 13,

@@ -220,7 +220,7 @@ impl Driver {
                 _ = ticks.tick() => self.tick(),
             }
         };
-        if let Some((folder, remembered)) = self.to_write() {
+        if let Some((folder, remembered)) = self.take_changes() {
             let _ = tokio::task::spawn_blocking(move || remembered.write(&folder)).await;
         }
         // Everything is closed before anyone is told so. In memory, a port is not given back by itself.
@@ -250,19 +250,18 @@ impl Driver {
                 }
             }
             Command::Disconnect { peer } => _ = self.swarm.disconnect_peer_id(peer.foreign()),
-            Command::Provide { key, reply } => match behaviour.kad.start_providing(record_key(key)) {
-                Ok(query) => {
+            Command::Provide { key, reply } => {
+                if let Ok(query) = behaviour.kad.start_providing(record_key(key)) {
                     // With nobody to tell, it is told when someone is there.
                     if behaviour.kad.kbuckets().all(|bucket| bucket.is_empty()) {
                         self.untold.insert(key);
                     }
                     self.queries.insert(query, Query::Provide(reply));
-                }
-                Err(_) => {
+                } else {
                     let limit = self.config.limits.provider_records;
                     let _ = reply.send(Err(Error::Busy { what: "keys that this node provides", limit }));
                 }
-            },
+            }
             Command::StopProviding { key } => {
                 self.untold.remove(&key);
                 behaviour.kad.stop_providing(&record_key(key));
@@ -332,7 +331,9 @@ impl Driver {
             SwarmEvent::ExpiredListenAddr { address, .. } => self.on_not_listening(&address),
             SwarmEvent::ListenerClosed { listener_id, addresses, .. } => {
                 self.listeners.remove(&listener_id);
-                addresses.iter().for_each(|address| self.on_not_listening(address));
+                for address in &addresses {
+                    self.on_not_listening(address);
+                }
             }
             SwarmEvent::ExternalAddrConfirmed { address } => {
                 self.findings.confirmed(address);
@@ -411,7 +412,7 @@ impl Driver {
                 self.on_identified(peer_id, info);
             }
             BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed { id, result, step, .. }) => {
-                self.on_query(id, result, step.last);
+                self.on_query(id, &result, step.last);
             }
             BehaviourEvent::Kad(kad::Event::InboundRequest { request }) => self.on_table_request(request),
             BehaviourEvent::Lan(mdns::Event::Discovered(found)) => {
@@ -486,9 +487,14 @@ impl Driver {
             Some(_) => return self.punish(peer, Offence::Malformed),
         };
         let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let seen = crate::address::ip(&info.observed_addr);
+        let own = || self.told.listening.borrow().iter().any(|address| address.ip() == seen);
+        if seen.is_some_and(crate::address::is_public) && !own() {
+            self.findings.seen_translated(Instant::now());
+        }
         const PROTOCOLS: usize = 256;
         let protocols: Vec<String> = info.protocols.iter().take(PROTOCOLS).map(ToString::to_string).collect();
-        let (remote, in_table) = (entry.remote.clone(), protocols.iter().any(|p| *p == self.table_protocol));
+        let (remote, in_table) = (entry.remote.clone(), protocols.contains(&self.table_protocol));
         entry.known = Some(Known { agent: crate::id::shortened(&info.agent_version), protocols });
         let addresses: Vec<Multiaddr> =
             addresses.into_iter().filter(|a| Address::checked(a.clone()).is_some()).take(ADDRESSES).collect();
@@ -520,15 +526,15 @@ impl Driver {
         }
     }
 
-    fn on_query(&mut self, id: QueryId, result: QueryResult, last: bool) {
-        let peers = match &result {
+    fn on_query(&mut self, id: QueryId, result: &QueryResult, last: bool) {
+        let peers = match result {
             QueryResult::GetClosestPeers(
                 Ok(kad::GetClosestPeersOk { peers, .. })
                 | Err(kad::GetClosestPeersError::Timeout { peers, .. }),
             ) => peers.as_slice(),
             _ => &[],
         };
-        match (self.queries.get_mut(&id), &result) {
+        match (self.queries.get_mut(&id), result) {
             (
                 Some(Query::Providers { found, .. }),
                 QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })),
@@ -581,8 +587,11 @@ impl Driver {
         self.dial_more();
         self.walk(now);
         self.put_out_the_worst(now);
+        if self.findings.waited_in_vain(now) {
+            self.tell_reachability();
+        }
         self.find_relays(now);
-        if now >= self.expired + Duration::from_secs(60) {
+        if now >= self.expired + Duration::from_mins(1) {
             self.expired = now;
             let behaviour = self.swarm.behaviour_mut();
             behaviour.kad.store_mut().expire(now);
@@ -596,7 +605,7 @@ impl Driver {
         }
         if now >= self.written + WRITE {
             self.written = now;
-            if let Some((folder, remembered)) = self.to_write() {
+            if let Some((folder, remembered)) = self.take_changes() {
                 tokio::task::spawn_blocking(move || {
                     if let Err(why) = remembered.write(&folder) {
                         tracing::warn!(%why, "peers are not remembered");
@@ -682,7 +691,7 @@ impl Driver {
     }
 
     /// What to remember, if it changed.
-    fn to_write(&mut self) -> Option<(std::path::PathBuf, Remembered)> {
+    fn take_changes(&mut self) -> Option<(std::path::PathBuf, Remembered)> {
         let folder = self.config.folder.clone()?;
         if !std::mem::take(&mut self.discovery.changed) {
             return None;

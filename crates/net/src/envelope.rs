@@ -41,9 +41,8 @@ impl<'a> Envelope<'a> {
     pub(crate) fn freshness(&self, now: SystemTime, oldest: Duration, ahead: Duration) -> Freshness {
         match now.duration_since(self.sent) {
             Ok(age) if age > oldest => Freshness::Stale,
-            Ok(_) => Freshness::Fresh,
             Err(early) if early.duration() > ahead => Freshness::Early,
-            Err(_) => Freshness::Fresh,
+            _ => Freshness::Fresh,
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 /// The most that a message can carry on any topic; more is a blob's work.
 pub const MESSAGE_BYTES: usize = 256 << 10;
 /// How long a message is known, and so cannot come twice. Older ones are not fresh and are refused by their age.
-const REMEMBERED: Duration = Duration::from_secs(120);
+const REMEMBERED: Duration = Duration::from_mins(2);
 /// How old a message may be, by its author's clock and ours.
 pub(crate) const OLDEST: Duration = Duration::from_secs(90);
 /// How far ahead of ours an author's clock may be.
@@ -185,7 +185,7 @@ impl gossipsub::DataTransform for Checked {
 /// A message is who wrote it, where, and what it says: not when, so that it cannot come twice by being sent anew.
 fn identity(message: &gossipsub::Message) -> MessageId {
     let mut hash = blake3::Hasher::new_derive_key("starling 2026 gossip message");
-    let source = message.source.map(|id| id.to_bytes()).unwrap_or_default();
+    let source = message.source.map(libp2p::PeerId::to_bytes).unwrap_or_default();
     for part in [source.as_slice(), message.topic.as_str().as_bytes()] {
         hash.update(&(part.len() as u64).to_le_bytes()).update(part);
     }
@@ -288,7 +288,7 @@ pub(crate) struct Judged {
 /// The topics of this node, and the messages that wait for a verdict.
 pub(crate) struct Topics {
     namespace: String,
-    topics: HashMap<TopicHash, Topic>,
+    joined: HashMap<TopicHash, Topic>,
     pending: HashMap<u64, Pending>,
     next: u64,
     verdicts: mpsc::UnboundedSender<(u64, Verdict)>,
@@ -318,8 +318,8 @@ impl Topics {
         verdicts: mpsc::UnboundedSender<(u64, Verdict)>,
         traffic: Arc<Traffic>,
     ) -> Topics {
-        let (topics, pending, clocks) = Default::default();
-        Topics { namespace, topics, pending, next: 0, verdicts, traffic, clocks }
+        let (joined, pending, clocks) = Default::default();
+        Topics { namespace, joined, pending, next: 0, verdicts, traffic, clocks }
     }
 
     fn topic(&self, name: &str) -> IdentTopic {
@@ -337,7 +337,7 @@ impl Topics {
             return Err(wrong("its messages may be longer than any message may be: send blobs instead"));
         }
         let topic = self.topic(name);
-        if self.topics.contains_key(&topic.hash()) {
+        if self.joined.contains_key(&topic.hash()) {
             return Err(wrong("this node is subscribed already: share the subscription"));
         }
         gossip.subscribe(&topic).map_err(|_| wrong("it cannot be subscribed to"))?;
@@ -354,7 +354,7 @@ impl Topics {
             own: Bucket::full(f64::from(rules.author_burst)),
             rules,
         };
-        self.topics.insert(topic.hash(), topic_state);
+        self.joined.insert(topic.hash(), topic_state);
         Ok(Subscription { messages: receiver })
     }
 
@@ -367,7 +367,7 @@ impl Topics {
         health: &str,
     ) -> Result<()> {
         let topic = self.topic(name);
-        let limit = match self.topics.get_mut(&topic.hash()) {
+        let limit = match self.joined.get_mut(&topic.hash()) {
             Some(topic) => {
                 let rules = &topic.rules;
                 let (rate, burst) = (f64::from(rules.author_per_second), f64::from(rules.author_burst));
@@ -410,7 +410,7 @@ impl Topics {
     ) -> (Option<Judged>, Option<Offence>) {
         let now = Instant::now();
         let at_once = |verdict| Some(Judged { id: id.clone(), from, verdict });
-        let Some(topic) = self.topics.get_mut(&message.topic) else {
+        let Some(topic) = self.joined.get_mut(&message.topic) else {
             return (at_once(Verdict::Ignore), None);
         };
         let envelope = Envelope::decode(&message.data);
@@ -470,13 +470,13 @@ impl Topics {
         let late: Vec<u64> =
             self.pending.iter().filter(|(_, p)| p.deadline <= now).map(|(n, _)| *n).collect();
         let left: Vec<TopicHash> = self
-            .topics
+            .joined
             .iter()
             .filter(|(_, t)| t.messages.is_closed())
             .map(|(hash, _)| hash.clone())
             .collect();
         for hash in left {
-            if let Some(topic) = self.topics.remove(&hash) {
+            if let Some(topic) = self.joined.remove(&hash) {
                 gossip.unsubscribe(&self.topic(&topic.name));
             }
         }

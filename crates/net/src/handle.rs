@@ -28,7 +28,7 @@ const COMMANDS: usize = 1024;
 /// Events that wait for their reader; older ones make room.
 const EVENTS: usize = 1024;
 /// A connection that nothing uses is closed after so long.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 /// How long connecting and opening a stream may take.
 const OPEN: Duration = Duration::from_secs(30);
 

@@ -364,7 +364,7 @@ mod tests {
         let peer = libp2p::PeerId::random();
         let from = address("8.8.8.8");
         gate.enter(id(1), peer, &from, true).unwrap();
-        gate.ban(peer, now + Duration::from_secs(3600), now);
+        gate.ban(peer, now + Duration::from_hours(1), now);
         gate.leave(id(1));
         assert_eq!(gate.enter(id(2), peer, &from, true), Err(Denied::Banned));
         assert!(!gate.is_banned(&peer, now + Duration::from_secs(3601)));
@@ -372,7 +372,7 @@ mod tests {
         for n in 3..5 {
             let other = libp2p::PeerId::random();
             gate.enter(id(n), other, &from, true).unwrap();
-            gate.ban(other, now + Duration::from_secs(3600), now);
+            gate.ban(other, now + Duration::from_hours(1), now);
             gate.leave(id(n));
         }
         assert_eq!(gate.knock(id(6), &from, now), Err(Denied::Banned));
@@ -384,7 +384,7 @@ mod tests {
         let mut gate = gate();
         let now = Instant::now();
         for _ in 0..BANS + 100 {
-            gate.ban(libp2p::PeerId::random(), now + Duration::from_secs(3600), now);
+            gate.ban(libp2p::PeerId::random(), now + Duration::from_hours(1), now);
             gate.todo.clear();
         }
         assert_eq!(gate.banned.len(), BANS);

@@ -95,7 +95,7 @@ mod tests {
         let taken = (0..MOST * 2).filter(|key| buckets.take(key, 1.0, now)).count();
         assert_eq!((buckets.each.len(), taken), (MOST, MOST + 1));
         // An hour later the old buckets are full again and make room.
-        assert!(buckets.take(&(MOST * 3), 1.0, now + Duration::from_secs(3600)));
+        assert!(buckets.take(&(MOST * 3), 1.0, now + Duration::from_hours(1)));
         assert!(buckets.each.len() < 2);
     }
 }

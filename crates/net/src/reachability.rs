@@ -3,6 +3,10 @@
 use crate::address::Address;
 use libp2p::Multiaddr;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// How long calling back and the router's port forwarding may take before a NAT is taken to be closed.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Whether others can reach this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,8 +52,10 @@ impl Reachability {
 pub(crate) struct Findings {
     direct: BTreeSet<Multiaddr>,
     relayed: BTreeSet<Multiaddr>,
-    /// Someone was asked to call back and could not.
+    /// Someone was asked to call back and could not, or nobody has for a while although a NAT stands between.
     failed: bool,
+    /// Since when peers have seen us at an address that is not our own.
+    translated: Option<Instant>,
     /// What the router said.
     pub(crate) router: Option<&'static str>,
 }
@@ -67,6 +73,19 @@ impl Findings {
 
     pub(crate) fn call_back_failed(&mut self) {
         self.failed = true;
+    }
+
+    /// A peer sees us at a public address that this machine does not have: a NAT stands between.
+    pub(crate) fn seen_translated(&mut self, now: Instant) {
+        self.translated.get_or_insert(now);
+    }
+
+    /// Callers had time to come through the NAT, if the router lets them; true if they did not.
+    pub(crate) fn waited_in_vain(&mut self, now: Instant) -> bool {
+        let over = self.translated.is_some_and(|since| now >= since + PATIENCE);
+        let news = over && !self.failed && self.direct.is_empty();
+        self.failed |= news;
+        news
     }
 
     pub(crate) fn relay_listens(&mut self, address: Multiaddr) {
@@ -99,6 +118,20 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn behind_a_nat_nobody_calls_back_forever() {
+        let (mut findings, now) = (Findings::default(), Instant::now());
+        assert!(!findings.waited_in_vain(now + PATIENCE * 2), "no NAT is known of");
+        findings.seen_translated(now);
+        assert!(!findings.waited_in_vain(now));
+        assert!(findings.waited_in_vain(now + PATIENCE) && findings.needs_relay());
+        assert!(!findings.waited_in_vain(now + PATIENCE), "said once");
+        let mut open = Findings::default();
+        open.seen_translated(now);
+        open.confirmed("/ip4/8.8.8.8/tcp/1".parse().unwrap());
+        assert!(!open.waited_in_vain(now + PATIENCE), "the router lets callers in");
+    }
 
     #[test]
     fn findings_add_up_to_words() {

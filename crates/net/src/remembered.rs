@@ -16,7 +16,7 @@ const ADDRESSES: usize = 4;
 /// Offenders remembered.
 const BANS: usize = 4_096;
 /// A peer not seen for so long is forgotten.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(720);
 /// A larger file is none of ours.
 const FILE_BYTES: u64 = 2 << 20;
 const MAGIC: &[u8] = b"starling peers 1\n";
@@ -31,7 +31,7 @@ pub(crate) struct Remembered {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Peer {
-    pub(crate) peer: PeerId,
+    pub(crate) id: PeerId,
     pub(crate) addresses: Vec<Address>,
     /// Seconds since 1970.
     pub(crate) last_seen: u64,
@@ -64,13 +64,11 @@ impl Remembered {
         if let Err(why) = file.take(FILE_BYTES + 1).read_to_end(&mut bytes) {
             return (Remembered::default(), Some(failed(&path, &why.to_string())));
         }
-        match Remembered::decode(&bytes, unix_seconds()) {
-            Some(remembered) => (remembered, None),
-            None => {
-                let why =
-                    "the file is damaged; the node starts without remembered peers and will write it anew";
-                (Remembered::default(), Some(failed(&path, why)))
-            }
+        if let Some(remembered) = Remembered::decode(&bytes, unix_seconds()) {
+            (remembered, None)
+        } else {
+            let why = "the file is damaged; the node starts without remembered peers and will write it anew";
+            (Remembered::default(), Some(failed(&path, why)))
         }
     }
 
@@ -133,7 +131,7 @@ mod tests {
 
     fn peer(n: u8, last_seen: u64) -> Peer {
         Peer {
-            peer: PeerId::from_secret(&[n; 32]).unwrap(),
+            id: PeerId::from_secret(&[n; 32]).unwrap(),
             addresses: vec!["/ip4/8.8.8.8/tcp/1".parse().unwrap(); 9],
             last_seen,
             anchor: n == 9,

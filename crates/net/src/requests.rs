@@ -134,13 +134,13 @@ impl Handle {
             Err(NotRead::Broken(why)) => return Err(broken(why)),
         };
         match status {
-            Some(Status::Answer) => match postcard::from_bytes(&body) {
-                Ok(response) => Ok(response),
-                Err(_) => {
-                    self.report(peer, Offence::Malformed).await;
-                    Err(Error::Malformed { peer, what: "response", ours: Q::PROTOCOL })
+            Some(Status::Answer) => {
+                if let Ok(response) = postcard::from_bytes(&body) {
+                    return Ok(response);
                 }
-            },
+                self.report(peer, Offence::Malformed).await;
+                Err(Error::Malformed { peer, what: "response", ours: Q::PROTOCOL })
+            }
             Some(Status::Refused) => {
                 Err(Error::Refused { peer, why: shortened(&String::from_utf8_lossy(&body)) })
             }

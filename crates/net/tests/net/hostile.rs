@@ -129,7 +129,7 @@ async fn replayed_messages() {
     let author = keypair(411);
     let topic = full_topic();
     // Well signed, an hour ago.
-    let before = SystemTime::now() - Duration::from_secs(3600);
+    let before = SystemTime::now() - Duration::from_hours(1);
     let old = (0..40).map(|n| gossip_frame(&author, &author, &topic, n, &envelope(before, &[n as u8])));
     let old: Vec<Vec<u8>> = old.collect();
     send_gossip(&scene.attacker, old.into_iter()).await;
