@@ -57,7 +57,7 @@ fn envelope(at: SystemTime, data: &[u8]) -> Vec<u8> {
 /// The topic's name on the wire, which every member of the swarm knows.
 fn full_topic() -> String {
     let hash = blake3::derive_key("starling 2026 net namespace", &swarm().0);
-    let start: String = hash[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+    let start = hash[..10].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     format!("/starling/{start}/{TOPIC}")
 }
 
@@ -151,8 +151,8 @@ async fn oversized_gossip_frames() {
     // It says that 256 MiB follow, and sends as much as is taken.
     let mut stream = scene.attacker.open(GOSSIP).await.unwrap();
     stream.write_all(&[0x80, 0x80, 0x80, 0x80, 0x01]).await.unwrap();
-    let mut sent = 0_usize;
-    while sent < 64 << 20 && stream.write_all(&[0; 1 << 16]).await.is_ok() && stream.flush().await.is_ok() {
+    let (mut sent, zeros) = (0_usize, vec![0; 1 << 16]);
+    while sent < 64 << 20 && stream.write_all(&zeros).await.is_ok() && stream.flush().await.is_ok() {
         sent += 1 << 16;
     }
     assert!(sent < 64 << 20, "the victim took all of it");

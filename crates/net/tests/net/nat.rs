@@ -22,7 +22,7 @@ impl Program {
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
-            output.lines().map_while(Result::ok).for_each(|line| _ = sender.send(line))
+            output.lines().map_while(Result::ok).for_each(|line| _ = sender.send(line));
         });
         Program { child, lines, seen: Vec::new() }
     }
