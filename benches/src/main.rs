@@ -15,6 +15,7 @@ mod lm_learn;
 mod lm_model;
 mod lm_speak;
 mod math;
+mod net;
 mod numbers;
 mod others;
 mod peak;
@@ -108,6 +109,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "wren-reverse" => lm_learn::practise(&mut bench, &[Task::Reverse])?,
             "wren-add" => lm_learn::practise(&mut bench, &[Task::Add])?,
             "wren-express" => lm_learn::practise(&mut bench, &[Task::Express])?,
+            "net" => net::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

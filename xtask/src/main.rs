@@ -57,6 +57,7 @@ Other people's software against ours (downloads it into target/ the first time)
                         wren-express), three seeds each, and a control with shuffled rewards
       blob              1 GiB between two processes against iroh-blobs and plain TCP
       chain             the embedded chain against Anvil: transfers, receipts, starting again
+      net               gossip among 50 nodes, a swarm of 200 with comings and goings, joining
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay

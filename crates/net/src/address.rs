@@ -116,13 +116,13 @@ impl Prefix {
                 let [a, b, c, _] = ip.octets();
                 Prefix::V4([a, b, c])
             }
-            IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                Some(ip) => Prefix::of(ip.into()),
-                None => {
-                    let o = ip.octets();
-                    Prefix::V6([o[0], o[1], o[2], o[3], o[4], o[5]])
+            IpAddr::V6(ip) => {
+                if let Some(ip) = ip.to_ipv4_mapped() {
+                    return Prefix::of(ip.into());
                 }
-            },
+                let [a, b, c, d, e, f, ..] = ip.octets();
+                Prefix::V6([a, b, c, d, e, f])
+            }
         }
     }
 }

@@ -154,7 +154,7 @@ impl Default for Limits {
             provider_records: 16_384,
             provider_records_per_peer: 1_024,
             wanted_peers: 16,
-            ban: Duration::from_secs(3600),
+            ban: Duration::from_hours(1),
         }
     }
 }
@@ -181,7 +181,7 @@ impl Default for RelayLimits {
             circuits: 16,
             circuits_per_peer: 4,
             circuit_bytes: 4 << 20,
-            circuit_duration: Duration::from_secs(600),
+            circuit_duration: Duration::from_mins(10),
         }
     }
 }

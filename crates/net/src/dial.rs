@@ -58,7 +58,7 @@ fn transport_in_words(error: &TransportError<io::Error>) -> String {
 }
 
 /// An error with all its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

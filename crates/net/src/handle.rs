@@ -3,16 +3,22 @@
 use crate::address::Address;
 use crate::behaviour::{AGENT, Behaviour};
 use crate::config::Config;
-use crate::driver::{Command, Driver, Event};
+use crate::driver::{Command, Driver, Event, Told};
 use crate::error::{Error, Result};
+use crate::gossip::{Subscription, TopicRules, Traffic};
+use crate::health::Health;
 use crate::id::{self, PeerId, SwarmId};
 use crate::queue;
+use crate::reachability::Reachability;
+use crate::reputation::Offence;
+use crate::requests::Reporter;
 use crate::streams::{self, Incoming, NotOpened, Open, Registry, Stream};
 use crate::transport::transport;
 use libp2p::core::transport::TransportError;
 use libp2p::{Swarm, relay};
 use std::collections::HashSet;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +27,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 const COMMANDS: usize = 1024;
 /// Events that wait for their reader; older ones make room.
 const EVENTS: usize = 1024;
+/// A connection that nothing uses is closed after so long.
+const IDLE: Duration = Duration::from_mins(5);
 /// How long connecting and opening a stream may take.
 const OPEN: Duration = Duration::from_secs(30);
 
@@ -36,48 +44,89 @@ impl Network {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::Runtime)?;
         let key = id::keypair(&config.secret)?;
         let me = PeerId::of(&key.public().to_peer_id()).ok_or(Error::Secret)?;
-        let (relayed, _) = relay::client::new(me.foreign());
-        let transport = transport(&key, relayed, &config)?;
+        let (relay_transport, relayed) = relay::client::new(me.foreign());
+        let transport = transport(&key, relay_transport, &config)?;
         let registry = Registry::default();
-        let behaviour = Behaviour::new(&key, &config, registry.clone())?;
+        let traffic = Arc::<Traffic>::default();
+        let behaviour = Behaviour::new(&key, &config, registry.clone(), relayed, traffic.clone())?;
         let settings = libp2p::swarm::Config::with_tokio_executor()
-            .with_idle_connection_timeout(Duration::from_secs(120))
+            .with_idle_connection_timeout(IDLE)
             .with_max_negotiating_inbound_streams(64);
         let mut swarm = Swarm::new(transport, behaviour, me.foreign(), settings);
+        config.listen.iter().try_for_each(nobody_listens)?;
         for address in &config.listen {
-            if let Err(why) = swarm.listen_on(address.0.clone()) {
-                return Err(not_listening(address, why));
+            match swarm.listen_on(address.0.clone()) {
+                Ok(_) => {}
+                // A machine may be without IPv6, and is asked to listen with both.
+                Err(TransportError::Other(why)) if is_ipv6(address) && !in_use(&why) => {
+                    tracing::warn!(%address, %why, "not listening with IPv6");
+                }
+                Err(why) => return Err(not_listening(address, why)),
             }
+        }
+        for address in &config.external {
+            swarm.add_external_address(address.without_peer().0);
         }
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (events, told) = queue::queue(EVENTS, usize::MAX);
         let (listening, listens) = watch::channel(Vec::new());
         let (connected, connections) = watch::channel(HashSet::new());
-        let namespace = config.swarm.namespace();
-        let swarm_id = config.swarm;
-        let driver = Driver::new(swarm, config, inbox, events, listening, connected);
-        runtime.spawn(driver.run());
+        let (reachability, reach) = watch::channel(Reachability::default());
+        let (health, is_well) = watch::channel(Health::default());
         let shared = Shared {
             me,
-            swarm: swarm_id,
-            namespace,
+            swarm: config.swarm,
+            namespace: config.swarm.namespace(),
             commands,
             registry,
             listening: listens,
             connected: connections,
+            reachability: reach,
+            health: is_well,
+            traffic: traffic.clone(),
+            runtime: runtime.clone(),
         };
+        let tells = Told { events, listening, connected, reachability, health };
+        runtime.spawn(Driver::new(swarm, config, inbox, tells, traffic).run());
         Ok((Handle(Arc::new(shared)), Events(told)))
     }
+}
+
+/// That no other program listens on an address of TCP. Libp2p's sockets would share it with another node of the same user,
+/// and each would get some of the other's callers.
+fn nobody_listens(address: &Address) -> Result<()> {
+    use libp2p::multiaddr::Protocol::{Ip4, Ip6, Tcp};
+    let mut parts = address.0.iter();
+    let socket: SocketAddr = match (parts.next(), parts.next()) {
+        (Some(Ip4(ip)), Some(Tcp(port))) if port != 0 => (ip, port).into(),
+        (Some(Ip6(ip)), Some(Tcp(port))) if port != 0 => (ip, port).into(),
+        _ => return Ok(()),
+    };
+    match std::net::TcpListener::bind(socket) {
+        Err(why) if why.kind() == io::ErrorKind::AddrInUse => {
+            Err(Error::PortInUse { address: address.clone() })
+        }
+        // Other reasons are told when we listen.
+        _ => Ok(()),
+    }
+}
+
+/// Whether a transport's error says, somewhere within, that the address is taken.
+fn in_use(error: &io::Error) -> bool {
+    let said = crate::dial::chain(error);
+    error.kind() == io::ErrorKind::AddrInUse || said.contains("in use") || said.contains("already occupied")
+        // What the hub of the memory transport says instead.
+        || said.contains("No listener on the given port")
+}
+
+fn is_ipv6(address: &Address) -> bool {
+    matches!(address.0.iter().next(), Some(libp2p::multiaddr::Protocol::Ip6(_)))
 }
 
 fn not_listening(address: &Address, why: TransportError<io::Error>) -> Error {
     let address = address.clone();
     match why {
-        TransportError::Other(why) if why.kind() == io::ErrorKind::AddrInUse => Error::PortInUse { address },
-        TransportError::Other(why) if why.to_string().contains("in use") => Error::PortInUse { address },
-        TransportError::Other(why) if why.to_string().contains("already occupied") => {
-            Error::PortInUse { address }
-        }
+        TransportError::Other(why) if in_use(&why) => Error::PortInUse { address },
         TransportError::Other(why) => Error::Listen { address, why: why.to_string() },
         TransportError::MultiaddrNotSupported(_) => {
             Error::Listen { address, why: "it is no address of QUIC, TCP or memory".to_owned() }
@@ -98,6 +147,19 @@ struct Shared {
     registry: Registry,
     listening: watch::Receiver<Vec<Address>>,
     connected: watch::Receiver<HashSet<PeerId>>,
+    reachability: watch::Receiver<Reachability>,
+    health: watch::Receiver<Health>,
+    traffic: Arc<Traffic>,
+    runtime: tokio::runtime::Handle,
+}
+
+/// What came by gossip so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Copies of messages that neighbours sent us.
+    pub copies: u64,
+    /// Messages that were new.
+    pub messages: u64,
 }
 
 impl Handle {
@@ -135,9 +197,83 @@ impl Handle {
         Ok(())
     }
 
+    /// Waits until this peer is connected.
+    pub async fn until_peer(&self, peer: PeerId) -> Result<()> {
+        let mut connected = self.0.connected.clone();
+        connected.wait_for(|all| all.contains(&peer)).await.map_err(|_| Error::Stopped)?;
+        Ok(())
+    }
+
     /// Connects to an address; it is done in the background.
     pub async fn dial(&self, address: Address) -> Result<()> {
         self.ask(|reply| Command::Dial { address, reply }).await?
+    }
+
+    /// Tells the node where a peer may be found, for when it is needed. The address has to say who is there.
+    pub async fn hint(&self, address: Address) -> Result<()> {
+        self.tell(Command::Hint { address }).await
+    }
+
+    /// Joins a topic: its messages come here, to be judged before others get them.
+    pub async fn subscribe(&self, topic: &str, rules: TopicRules) -> Result<Subscription> {
+        streams::protocol(&self.0.namespace, topic)?;
+        let topic = topic.to_owned();
+        self.ask(|reply| Command::Subscribe { topic, rules, reply }).await?
+    }
+
+    /// Says something to all peers of a topic, signed by this node.
+    ///
+    /// It is an error if nobody is there to hear it, and if it was said before: a message is known by its content.
+    pub async fn publish(&self, topic: &str, data: impl Into<Vec<u8>>) -> Result<()> {
+        streams::protocol(&self.0.namespace, topic)?;
+        let (topic, data) = (topic.to_owned(), data.into());
+        self.ask(|reply| Command::Publish { topic, data, reply }).await?
+    }
+
+    /// A peer did what it should not have. Whoever does so again and again is put out, and remembered.
+    pub async fn report(&self, peer: PeerId, offence: Offence) {
+        let _ = self.tell(Command::Report { peer, offence }).await;
+    }
+
+    /// The addresses that a connected peer is connected from or at; a relayed one is a way through a relay.
+    pub async fn ways_to(&self, peer: PeerId) -> Result<Vec<Address>> {
+        self.ask(|reply| Command::Ways { peer, reply }).await
+    }
+
+    /// The peers that misbehaved and are kept out for now.
+    pub async fn kept_out(&self) -> Result<Vec<PeerId>> {
+        self.ask(|reply| Command::KeptOut { reply }).await
+    }
+
+    /// Whether others can reach this node.
+    pub fn reachability(&self) -> Reachability {
+        self.0.reachability.borrow().clone()
+    }
+
+    /// Waits until it is known whether others can reach this node, in a way that suits.
+    pub async fn until_reachability(&self, suits: impl Fn(&Reachability) -> bool) -> Result<Reachability> {
+        let mut reachability = self.0.reachability.clone();
+        let found = reachability.wait_for(|r| suits(r)).await.map_err(|_| Error::Stopped)?;
+        Ok(found.clone())
+    }
+
+    /// How the node is, and what is wrong with what to do about it.
+    pub fn health(&self) -> Health {
+        self.0.health.borrow().clone()
+    }
+
+    /// Waits until the node's health suits.
+    pub async fn until_health(&self, suits: impl Fn(&Health) -> bool) -> Result<Health> {
+        let mut health = self.0.health.clone();
+        let found = health.wait_for(|h| suits(h)).await.map_err(|_| Error::Stopped)?;
+        Ok(found.clone())
+    }
+
+    /// What came by gossip so far.
+    pub fn received(&self) -> Received {
+        use std::sync::atomic::Ordering::Relaxed;
+        let Traffic { copies, messages } = &*self.0.traffic;
+        Received { copies: copies.load(Relaxed), messages: messages.load(Relaxed) }
     }
 
     /// Closes all connections to a peer.
@@ -199,6 +335,14 @@ impl Handle {
         let theirs: Vec<&str> = known.protocols.iter().filter_map(|p| p.strip_prefix(&start)).collect();
         let remedy = remedy(protocol, &theirs, &known.agent);
         Error::Unsupported { peer, protocol: protocol.to_owned(), remedy }
+    }
+
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.0.runtime
+    }
+
+    pub(crate) fn reporter(&self) -> Reporter {
+        self.0.commands.downgrade()
     }
 
     async fn tell(&self, command: Command) -> Result<()> {

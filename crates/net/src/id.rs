@@ -58,6 +58,11 @@ impl PeerId {
     }
 }
 
+/// A secret that nobody has had, from the system's randomness.
+pub fn new_secret() -> [u8; 32] {
+    secp256k1::SecretKey::generate().to_bytes()
+}
+
 /// The key pair of a peer's secret.
 pub(crate) fn keypair(secret: &[u8; 32]) -> Result<Keypair> {
     let secret = secp256k1::SecretKey::try_from_bytes(*secret).map_err(|_| Error::Secret)?;

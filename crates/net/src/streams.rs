@@ -187,7 +187,7 @@ pub(crate) struct Open {
 /// What the driver must do or know.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// Streams wait for this peer, and no address of it is known: look for some, then call `found` or `lost`.
+    /// Streams wait for this peer, and no address of it is known: look for some, then call `found`.
     Seek(libp2p::PeerId),
     /// The peer opened more streams at once than it may.
     TooMany(libp2p::PeerId),
@@ -219,7 +219,9 @@ impl Behaviour {
     }
 
     /// Opens a stream to `peer`, connecting to it first if need be.
-    pub(crate) fn open(&mut self, peer: libp2p::PeerId, wish: Open) {
+    ///
+    /// The addresses are tried beside those that other protocols know.
+    pub(crate) fn open(&mut self, peer: libp2p::PeerId, wish: Open, addresses: Vec<Multiaddr>) {
         if let Some(best) = self.best(&peer) {
             self.todo.push_back(ToSwarm::NotifyHandler {
                 peer_id: peer,
@@ -234,19 +236,16 @@ impl Behaviour {
             return;
         }
         waiting.push(wish);
-        self.dial(peer);
+        self.dial(peer, addresses);
     }
 
-    /// Addresses of a sought peer were found, wherever the swarm looks for them.
-    pub(crate) fn found(&mut self, peer: libp2p::PeerId) {
-        if self.waiting.contains_key(&peer) {
-            self.dial(peer);
+    /// These addresses of a sought peer were found.
+    pub(crate) fn found(&mut self, peer: libp2p::PeerId, addresses: Vec<Multiaddr>) {
+        if addresses.is_empty() {
+            self.give_up(peer, "no connected peer knows an address of it");
+        } else if self.waiting.contains_key(&peer) {
+            self.dial(peer, addresses);
         }
-    }
-
-    /// Nobody knows the sought peer.
-    pub(crate) fn lost(&mut self, peer: libp2p::PeerId) {
-        self.give_up(peer, "no connected peer knows an address of it");
     }
 
     /// The best connection to a peer: direct before relayed, QUIC before TCP.
@@ -254,8 +253,12 @@ impl Behaviour {
         self.connections.get(peer)?.iter().min_by_key(|c| c.rank).map(|c| c.id)
     }
 
-    fn dial(&mut self, peer: libp2p::PeerId) {
-        let opts = DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).build();
+    fn dial(&mut self, peer: libp2p::PeerId, addresses: Vec<Multiaddr>) {
+        let opts = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(addresses)
+            .extend_addresses_through_behaviour()
+            .build();
         self.todo.push_back(ToSwarm::Dial { opts });
     }
 
@@ -336,7 +339,7 @@ impl NetworkBehaviour for Behaviour {
                 self.connections.entry(new.peer_id).or_default().push(connection);
                 self.sought.remove(&new.peer_id);
                 for wish in self.waiting.remove(&new.peer_id).unwrap_or_default() {
-                    self.open(new.peer_id, wish);
+                    self.open(new.peer_id, wish, Vec::new());
                 }
             }
             FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, connection_id, .. }) => {

@@ -4,6 +4,7 @@ mod blob;
 mod chain;
 mod chat;
 mod deploy;
+mod doctor;
 mod identity;
 mod model;
 mod up;
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
     Up(up::Options),
+    /// Can this machine take part? Looks for peers, and says in words what it finds and what to do.
+    Doctor(doctor::Options),
     /// Move large files by the hash of their bytes: every byte is checked, whoever sends it.
     Blob(blob::Options),
     /// The keys of this node: show, export, import, rotate.
@@ -41,6 +44,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Doctor(options) => doctor::run(&options),
         Command::Up(options) => up::run(&options),
         Command::Blob(options) => blob::run(&options),
         Command::Identity(options) => identity::run(&options),

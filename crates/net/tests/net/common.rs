@@ -1,10 +1,10 @@
 //! What the tests share: nodes with secrets that are easy to tell apart, and waiting with an end.
 
-use net::{Config, Events, Handle, Network, SwarmId};
+use net::{Config, Event, Events, Handle, Network, PeerId, SwarmId};
 use std::time::Duration;
 
 /// Longer than anything takes on a busy machine; reaching it is a failure, never a pass.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// A secret for each number.
 pub(crate) fn secret(number: u64) -> [u8; 32] {
@@ -31,6 +31,16 @@ pub(crate) fn start(number: u64) -> (Handle, Events) {
 pub(crate) async fn connect(a: &Handle, b: &Handle) {
     let at = soon("listening", b.until_listening()).await.unwrap();
     a.dial(at[0].clone()).await.unwrap();
-    soon("a peer", a.until_peers(1)).await.unwrap();
-    soon("a peer", b.until_peers(1)).await.unwrap();
+    soon("a peer", a.until_peer(b.peer_id())).await.unwrap();
+    soon("a peer", b.until_peer(a.peer_id())).await.unwrap();
+}
+
+/// Waits until a neighbour has said that it listens to a topic.
+pub(crate) async fn join(events: &mut Events, neighbour: PeerId, topic: &str) {
+    loop {
+        match soon("a neighbour on the topic", events.next()).await.unwrap() {
+            Event::Joined { peer, topic: joined } if peer == neighbour && joined == topic => return,
+            _ => {}
+        }
+    }
 }
