@@ -104,6 +104,8 @@ fn two_agents_play_a_round_and_do_a_job() {
         let share = rules.reward.0 / (2 * 254) * 254;
         assert_eq!(ben.credits().await.unwrap(), Credits(before.0 + share));
 
+        founder.settle(round).await.unwrap();
+
         // A job: Ann pays, Ben works, the founder judges.
         let (_, time) = world.chain.head().await.unwrap();
         let posting = Posting {
