@@ -30,7 +30,7 @@ impl Account {
     /// A wallet that no passphrase protects is refused where money is real.
     pub fn open(chain: &Chain, wallet: &Wallet, folder: Option<&Path>) -> Result<Self, Error> {
         if chain.money() == Money::Real && !wallet.is_protected() {
-            return Err(Error::Unprotected { chain: chain.name().to_owned() });
+            return Err(Error::Unprotected { chain: chain.title().to_owned() });
         }
         let file = folder.map(|f| f.join(format!("outbox-{}-{}.redb", chain.id(), wallet.address())));
         let outbox = Outbox::open(file.as_deref(), chain, wallet)?;

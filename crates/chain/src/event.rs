@@ -233,7 +233,7 @@ impl Follower {
         {
             return Err(strange());
         }
-        Ok((block, log.log_index.map_or(0, |i| i.to())))
+        Ok((block, log.index.map_or(0, |i| i.to())))
     }
 }
 

@@ -108,7 +108,7 @@ impl Account {
         self.act_on("Swarms", Swarms::claimCall { agentId: agent.alloy(), shares }).await.map(drop)
     }
 
-    /// Returns to a swarm's pool what nobody earned in a round that is over. Claiming does it as well.
+    /// Returns to a swarm's pool what nobody earned in a round that is over. Anyone may.
     pub async fn settle(&self, round: RoundId) -> Result<(), Error> {
         let call = Swarms::settleCall { swarmId: round.swarm.alloy(), round: U256::from(round.number) };
         self.act_on("Swarms", call).await.map(drop)

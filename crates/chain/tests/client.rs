@@ -1,5 +1,7 @@
 //! The client against our own chain and against Anvil, each test on both; and against nodes that lie, stall and vanish.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 #[path = "client/hostile.rs"]
 mod hostile;
 #[path = "client/keys.rs"]

@@ -1,5 +1,7 @@
 //! Keys and deployment, as a person at a terminal has them.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use alloy::pubsub::PubSubConnect;
-use alloy::rpc::json_rpc::{Id, Request, RequestPacket, Response, ResponsePacket};
+use alloy::rpc::json_rpc::{ErrorPayload, Id, Request, RequestPacket, Response, ResponsePacket};
 use alloy::transports::ws::WsConnect;
 use alloy::transports::{BoxTransport, TransportError, TransportErrorKind, TransportFut};
 use tokio::sync::OnceCell;
@@ -273,7 +273,7 @@ fn said(error: reqwest::Error) -> TransportError {
 /// Whether a node answered only that it is too busy.
 fn is_busy(answer: &ResponsePacket) -> bool {
     match answer {
-        ResponsePacket::Single(one) => one.payload.as_error().is_some_and(|e| e.is_retry_err()),
+        ResponsePacket::Single(one) => one.payload.as_error().is_some_and(ErrorPayload::is_retry_err),
         ResponsePacket::Batch(_) => false,
     }
 }

@@ -116,7 +116,7 @@ impl Chain {
     }
 
     /// What the chain calls itself.
-    pub fn name(&self) -> &str {
+    pub fn title(&self) -> &str {
         &self.inner.preset.title
     }
 
@@ -164,7 +164,7 @@ impl Chain {
     pub async fn fund(&self, account: Address, amount: Wei) -> Result<(), Error> {
         let Some(embedded) = &self.inner.embedded else {
             return Err(Error::NoFaucet {
-                chain: self.name().to_owned(),
+                chain: self.title().to_owned(),
                 symbol: self.inner.preset.symbol.clone(),
                 wallet: account,
             });
@@ -431,6 +431,6 @@ fn revert_reason(error: &TransportError) -> Option<String> {
 
 impl std::fmt::Debug for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Chain").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+        f.debug_struct("Chain").field("id", &self.id()).field("name", &self.title()).finish_non_exhaustive()
     }
 }

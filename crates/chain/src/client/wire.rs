@@ -37,8 +37,8 @@ pub(crate) struct Log {
     pub(crate) block_hash: Option<B256>,
     #[serde(default)]
     pub(crate) transaction_hash: Option<B256>,
-    #[serde(default)]
-    pub(crate) log_index: Option<U64>,
+    #[serde(default, rename = "logIndex")]
+    pub(crate) index: Option<U64>,
 }
 
 impl Log {

@@ -175,20 +175,17 @@ impl Outbox {
     pub async fn settle(&self, id: IntentId) -> Result<Receipt, Error> {
         loop {
             self.tick().await?;
-            let kept = self.kept();
-            let record = kept.machine.record(id).ok_or(Error::NoSuchIntent)?;
-            match &record.state {
+            match self.state(id).ok_or(Error::NoSuchIntent)? {
                 State::Included { receipt, .. } | State::Final { receipt } if receipt.success => {
-                    return Ok(receipt.clone());
+                    return Ok(receipt);
                 }
                 State::Final { receipt } => return Err(Error::Reverted { transaction: receipt.hash }),
-                State::Refused { why } => return Err(Error::WouldFail { why: why.clone() }),
+                State::Refused { why } => return Err(Error::WouldFail { why }),
                 State::Waiting | State::Placed { .. } | State::Included { .. } => {}
             }
-            if let Some(need) = kept.machine.need() {
+            if let Some(need) = self.need() {
                 return Err(self.shared.chain.needs(need, self.shared.wallet.address()));
             }
-            drop(kept);
             tokio::time::sleep(self.shared.chain.poll()).await;
         }
     }
@@ -201,7 +198,7 @@ impl Outbox {
                 Ok(()) => pause = self.shared.chain.poll(),
                 Err(error) => {
                     trouble(&error);
-                    pause = (pause * 2).min(Duration::from_secs(60));
+                    pause = (pause * 2).min(Duration::from_mins(1));
                 }
             }
             if let Some(need) = self.need() {

@@ -106,7 +106,7 @@ impl Model {
                 self.pool.extend(block);
             }
         }
-        self.pool.sort_by(|a, b| b.fee.cmp(&a.fee));
+        self.pool.sort_by_key(|t| std::cmp::Reverse(t.fee));
         let mut seen = BTreeSet::new();
         self.pool.retain(|t| seen.insert(t.nonce));
     }

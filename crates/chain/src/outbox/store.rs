@@ -31,6 +31,12 @@ pub(super) struct Store {
     file: Database,
 }
 
+/// What a file has, as it is written.
+struct Had {
+    about: Vec<u8>,
+    records: Vec<Vec<u8>>,
+}
+
 impl About {
     pub(super) fn new(chain: u64, wallet: Address) -> Self {
         Self { version: VERSION, chain, wallet, mark: mark() }
@@ -72,30 +78,22 @@ impl Store {
     fn begin(file: Database, about: About, path: &Path) -> Result<(Self, Vec<Record>, About), OutboxError> {
         let store = Self { file };
         let had = store.had().map_err(|e| OutboxError::File { path: path.to_owned(), why: e.to_string() })?;
-        match had {
-            Some((had, records)) => {
-                let had: About =
-                    postcard::from_bytes(&had).map_err(|_| OutboxError::Damaged { path: path.to_owned() })?;
-                if (About { mark: about.mark, ..had }) != about {
-                    return Err(OutboxError::Other {
-                        path: path.to_owned(),
-                        chain: had.chain,
-                        wallet: had.wallet,
-                    });
-                }
-                let records = records.iter().map(|bytes| decode(bytes)).collect::<Option<Vec<_>>>();
-                Ok((store, records.ok_or_else(|| OutboxError::Damaged { path: path.to_owned() })?, had))
-            }
-            None => {
-                store
-                    .put_about(about)
-                    .map_err(|e| OutboxError::File { path: path.to_owned(), why: e.to_string() })?;
-                Ok((store, Vec::new(), about))
-            }
+        let damaged = || OutboxError::Damaged { path: path.to_owned() };
+        let Some(Had { about: had, records }) = had else {
+            store
+                .put_about(about)
+                .map_err(|e| OutboxError::File { path: path.to_owned(), why: e.to_string() })?;
+            return Ok((store, Vec::new(), about));
+        };
+        let had: About = postcard::from_bytes(&had).map_err(|_| damaged())?;
+        if (About { mark: about.mark, ..had }) != about {
+            return Err(OutboxError::Other { path: path.to_owned(), chain: had.chain, wallet: had.wallet });
         }
+        let records = records.iter().map(|bytes| decode(bytes)).collect::<Option<Vec<_>>>();
+        Ok((store, records.ok_or_else(damaged)?, had))
     }
 
-    fn had(&self) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, redb::Error> {
+    fn had(&self) -> Result<Option<Had>, redb::Error> {
         let read = self.file.begin_read()?;
         let about = match read.open_table(ABOUT) {
             Ok(table) => table.get("about")?.map(|v| v.value().to_vec()),
@@ -107,7 +105,7 @@ impl Store {
         for entry in read.open_table(INTENTS)?.iter()? {
             records.push(entry?.1.value().to_vec());
         }
-        Ok(Some((about, records)))
+        Ok(Some(Had { about, records }))
     }
 
     fn put_about(&self, about: About) -> Result<(), redb::Error> {

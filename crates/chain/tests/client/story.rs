@@ -71,14 +71,14 @@ fn two_agents_play_a_round_and_do_a_job() {
         ann.commit(round, a, roots[0], salt).await.unwrap();
         ben.commit(round, b, roots[1], salt).await.unwrap();
         assert_eq!(world.chain.seat(round, b).await.unwrap(), Some(2));
-        world.advance(101).await;
+        world.advance(101);
         ann.reveal(round, a, roots[0], salt).await.unwrap();
         ben.reveal(round, b, roots[1], salt).await.unwrap();
-        world.advance(101).await;
+        world.advance(101);
         let given = [(1, Scores(vec![255, 254])), (2, Scores(vec![127, 255]))];
         ann.score(round, a, &given[0].1).await.unwrap();
         ben.score(round, b, &given[1].1).await.unwrap();
-        world.advance(101).await;
+        world.advance(101);
 
         // Ann lies about the result, and Ben shows it.
         let result = Scores::medians(2, &BTreeMap::from(given.clone()), |_| true);
@@ -95,7 +95,7 @@ fn two_agents_play_a_round_and_do_a_job() {
             ben.claim(b, &[Reward { round, seat: 2, result: result.clone() }]).await.is_err(),
             "it may still fall"
         );
-        world.advance(101).await;
+        world.advance(101);
         assert_eq!(world.chain.round(round).await.unwrap().phase, Phase::Final);
         let before = ben.credits().await.unwrap();
         ben.claim(b, &[Reward { round, seat: 2, result: result.clone() }]).await.unwrap();
@@ -103,6 +103,8 @@ fn two_agents_play_a_round_and_do_a_job() {
         // Full score: half the reward, but for what does not divide.
         let share = rules.reward.0 / (2 * 254) * 254;
         assert_eq!(ben.credits().await.unwrap(), Credits(before.0 + share));
+
+        founder.settle(round).await.unwrap();
 
         // A job: Ann pays, Ben works, the founder judges.
         let (_, time) = world.chain.head().await.unwrap();

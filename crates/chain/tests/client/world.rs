@@ -150,7 +150,7 @@ impl World {
     }
 
     /// Moves the chain's time.
-    pub(crate) async fn advance(&self, seconds: u64) {
+    pub(crate) fn advance(&self, seconds: u64) {
         match &self.kind {
             Kind::Ours { embedded, clock } => {
                 clock.advance(seconds);
