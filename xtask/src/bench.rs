@@ -9,7 +9,8 @@ use std::process::Command;
 pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
     let mut harness = cargo(&["run", "--quiet", "--release", "-p", "bench", "--", name]);
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
-    let torch_has_a_part = !(["build", "trace", "check"].contains(&name) || name.starts_with("wren")) && !options.contains(&"--no-torch");
+    let alone = ["build", "trace", "check"].contains(&name) || name.starts_with("wren");
+    let torch_has_a_part = !alone && !options.contains(&"--no-torch");
     if torch_has_a_part {
         let python =
             if ["lm", "speak"].contains(&name) { python::with_transformers() } else { python::with_torch() };
