@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use exact::{Device, Limits};
 use lm::wren::{self, Task};
-use lm::{Batch, Drill, Group, Learner, Likelihoods, Objective, Optimiser, Practice, Sampling, Speaker};
+use lm::{
+    Batch, Drill, Group, Learner, Likelihoods, Objective, Optimiser, Practice, Rollout, Sampling, Speaker,
+};
 use serde_json::json;
 
 use crate::decoder::Size;

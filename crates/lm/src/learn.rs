@@ -267,6 +267,14 @@ struct Moving {
     parameters: Vec<(Parameter, Var<f32>)>,
 }
 
+impl Moving {
+    /// What the gradients of several passes add up to.
+    fn sums(&self, b: &mut Builder) -> Result<Vec<Var<f32>>, Error> {
+        let names = self.parameters.iter().map(|(p, _)| (format!("{}.gradient", p.name), &p.dims));
+        names.map(|(name, dims)| Ok(b.state(&name, dims)?)).collect()
+    }
+}
+
 impl Lesson {
     /// The programs of a step: the whole of it; or one pass, which adds to the gradients, and what is done with them in the end.
     pub fn programs(&self, config: &Config) -> Result<Vec<Program>, Error> {
@@ -283,7 +291,7 @@ impl Lesson {
             self.step(&mut b, &moving, &gradients)?;
             return Ok(vec![b.finish()?]);
         }
-        for (sum, g) in self.sums(&mut b, &moving)?.into_iter().zip(gradients) {
+        for (sum, g) in moving.sums(&mut b)?.into_iter().zip(gradients) {
             let more = b.add(sum, g)?;
             b.assign(sum, more)?;
         }
@@ -291,7 +299,7 @@ impl Lesson {
 
         let mut b = Builder::new();
         let moving = self.moving(&mut b, config)?;
-        let sums = self.sums(&mut b, &moving)?;
+        let sums = moving.sums(&mut b)?;
         self.step(&mut b, &moving, &sums)?;
         for sum in sums {
             let zeros = b.full(&sum.shape().to_vec(), 0.0)?;
@@ -342,11 +350,5 @@ impl Lesson {
             Some(adapters) => adapters.merge(b, &moved),
             None => Ok(()),
         }
-    }
-
-    /// What the gradients of several passes add up to.
-    fn sums(&self, b: &mut Builder, moving: &Moving) -> Result<Vec<Var<f32>>, Error> {
-        let names = moving.parameters.iter().map(|(p, _)| (format!("{}.gradient", p.name), &p.dims));
-        names.map(|(name, dims)| Ok(b.state(&name, dims)?)).collect()
     }
 }

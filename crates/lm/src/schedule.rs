@@ -90,7 +90,7 @@ mod tests {
     fn the_wave_is_a_cosine() {
         let cosine = Schedule { peak: 1.0, rise: 0, decay: Decay::Cosine(1000) };
         for step in 0..=1000 {
-            let right = (1.0 + (std::f64::consts::PI * step as f64 / 1000.0).cos()) / 2.0;
+            let right = f64::midpoint(1.0, (std::f64::consts::PI * step as f64 / 1000.0).cos());
             assert!((f64::from(cosine.rate(step)) - right).abs() < 1e-7, "{step}");
         }
         assert_eq!([cosine.rate(0), cosine.rate(1000)], [1.0, 0.0]);

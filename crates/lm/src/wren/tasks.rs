@@ -214,7 +214,7 @@ impl Dice {
     }
 }
 
-/// Every bit of the result depends on every bit of the number (the finaliser of SplitMix64).
+/// Every bit of the result depends on every bit of the number (the finaliser of `SplitMix64`).
 pub(crate) fn mix(number: u64) -> u64 {
     let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
