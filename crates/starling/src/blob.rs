@@ -26,7 +26,7 @@ macro_rules! say {
 pub(crate) struct Options {
     #[command(subcommand)]
     what: What,
-    /// The folder of the store; $STARLING_HOME/blobs, or ~/.starling/blobs, if not given
+    /// The folder of the store; blobs in `$STARLING_HOME` or `~/.starling` if not given
     #[arg(long, global = true, value_name = "DIR")]
     store: Option<PathBuf>,
     /// The most the store may take on the disk: what was not used for longest makes room, unless it is pinned
@@ -344,20 +344,18 @@ async fn get(store: Store, root: Root, output: Option<&Path>, network: &Of, wish
         }
     };
     match output {
-        Some(path) if path == Path::new("-") => {
-            if handle.is_none() {
-                let mut buffer = vec![0; 1 << 20];
-                let mut at = 0;
-                while at < blob.size() {
-                    let len = (blob.size() - at).min(buffer.len() as u64) as usize;
-                    blob.read_at(at, &mut buffer[..len])?;
-                    io::stdout().write_all(&buffer[..len])?;
-                    at += len as u64;
-                }
+        Some(path) if path != Path::new("-") => blob.copy_to(path)?,
+        Some(_) if handle.is_none() => {
+            let mut buffer = vec![0; 1 << 20];
+            let mut at = 0;
+            while at < blob.size() {
+                let len = (blob.size() - at).min(buffer.len() as u64) as usize;
+                blob.read_at(at, &mut buffer[..len])?;
+                io::stdout().write_all(&buffer[..len])?;
+                at += len as u64;
             }
         }
-        Some(path) => blob.copy_to(path)?,
-        None => {}
+        _ => {}
     }
     if output != Some(Path::new("-")) {
         if json {

@@ -43,7 +43,7 @@ fn a_file_goes_from_one_store_to_another() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
     let file = folder.path().join("file");
-    let bytes: Vec<u8> = (0..5_000_000u32).map(|at| (at * at >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..5_000_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
     std::fs::write(&file, &bytes).unwrap();
     let added = said(&ours, &["add", file.to_str().unwrap(), "--pin", "mine"]);
     let root = added.split_whitespace().next().unwrap().to_owned();
@@ -87,7 +87,7 @@ fn what_cannot_be_done_is_said_with_what_to_do() {
         (&["add", "/nowhere/at/all"], "cannot open /nowhere/at/all"),
         (&["unpin", "x"], "there is no pin `x`"),
         (&["pin", "a/b", &root], "cannot name a pin"),
-        (&["list", "--limit", "many"], "a whole number"),
+        (&["list", "--limit", "many"], "use a number of bytes"),
         (&["get", &root, "--patience", "1"], "name one (--peer)"),
     ] {
         let complaint = complained(store, arguments);
