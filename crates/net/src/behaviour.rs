@@ -98,7 +98,11 @@ impl Behaviour {
                 max_circuit_duration: limits.circuit_duration,
                 ..relay::Config::default()
             };
-            relay::Behaviour::new(me, settings)
+            let mut relay = relay::Behaviour::new(me, settings);
+            // Always, not by what it finds out: when its mind changes while calls come through other relays, libp2p's handler
+            // of those calls panics. A relay that nobody can reach is asked by nobody.
+            relay.set_status(Some(relay::Status::Enable));
+            relay
         });
         Ok(Behaviour {
             gate: Gate::new(config.limits.clone()),

@@ -21,7 +21,7 @@ use libp2p::kad::store::RecordStore;
 use libp2p::kad::{self, QueryId, QueryResult};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, relay, upnp};
+use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, upnp};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -112,6 +112,8 @@ pub(crate) struct Told {
 /// A connected peer.
 struct Peer {
     remote: Multiaddr,
+    /// We reached it at its own address: so can others.
+    chosen: bool,
     since: Instant,
     connections: HashMap<ConnectionId, Multiaddr>,
     known: Option<Known>,
@@ -360,6 +362,7 @@ impl Driver {
         let first = !self.peers.contains_key(&id);
         let entry = self.peers.entry(id).or_insert_with(|| Peer {
             remote: remote.clone(),
+            chosen: false,
             since: Instant::now(),
             connections: HashMap::new(),
             known: None,
@@ -368,6 +371,7 @@ impl Driver {
         if is_relayed(&entry.remote) {
             entry.remote = remote.clone();
         }
+        entry.chosen |= we_dialed && !is_relayed(remote);
         self.networks.met(id, remote);
         if first {
             self.told.connected.send_modify(|all| _ = all.insert(peer));
@@ -434,11 +438,6 @@ impl Driver {
             BehaviourEvent::CallBack(autonat::v2::client::Event { result: Err(_), .. }) => {
                 self.findings.call_back_failed();
                 self.tell_reachability();
-            }
-            BehaviourEvent::Relayed(relay::client::Event::ReservationReqAccepted {
-                relay_peer_id, ..
-            }) => {
-                self.relays_asked.remove(&relay_peer_id);
             }
             _ => {}
         }
@@ -678,7 +677,9 @@ impl Driver {
             let relays = |known: &Known| known.protocols.iter().any(|p| p == RELAY_PROTOCOL);
             state.known.as_ref().is_some_and(relays)
                 && !is_relayed(&state.remote)
+                && state.chosen
                 && !self.relays_asked.contains_key(*peer)
+                && !self.findings.waits_at(peer)
         });
         let Some((relay, address)) = relay.map(|(peer, state)| (*peer, state.remote.clone())) else { return };
         self.relays_asked.insert(relay, now);

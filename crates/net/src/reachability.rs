@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,11 @@ impl Findings {
         self.relayed.remove(address);
     }
 
+    /// Whether we wait for callers at this relay already.
+    pub(crate) fn waits_at(&self, relay: &libp2p::PeerId) -> bool {
+        self.relayed.iter().any(|address| address.iter().any(|part| part == Protocol::P2p(*relay)))
+    }
+
     /// Whether relays should be looked for.
     pub(crate) fn needs_relay(&self) -> bool {
         self.failed && self.direct.is_empty() && self.relayed.len() < 2
@@ -146,6 +152,8 @@ mod tests {
         assert_eq!(findings.result(), Reachability::Unreachable);
         assert!(findings.result().in_words().contains("Forward a port"));
         findings.relay_listens(relay.clone());
+        let Some(Protocol::P2p(at_relay)) = relay.iter().nth(2) else { panic!("{relay}") };
+        assert!(findings.waits_at(&at_relay) && !findings.waits_at(&libp2p::PeerId::random()));
         assert!(findings.result().in_words().contains("through a relay"));
         findings.confirmed(relay);
         assert!(matches!(findings.result(), Reachability::Relayed(_)), "a relay is no direct way");
