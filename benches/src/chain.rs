@@ -24,10 +24,10 @@ use crate::{Bench, Result};
 /// The hidden name under which the bench starts itself as the chain.
 pub(crate) const SERVER: &str = "chain-server";
 const CHAIN_ID: u64 = 31337;
-/// Clients that send at the same time, each for an account of its own.
-const CLIENTS: usize = 8;
+/// Clients that send at the same time, each for an account of its own, and each waits for an answer before it sends again.
+const CLIENTS: usize = 64;
 /// Transfers of each client in one go.
-const BURST: u64 = 16;
+const BURST: u64 = 4;
 
 pub(crate) fn bench(bench: &mut Bench) -> Result {
     let Some(anvil) = std::env::var_os("BENCH_ANVIL").map(PathBuf::from) else {
@@ -53,7 +53,8 @@ fn compare(bench: &Bench, nodes: &[Node]) -> Result {
     drop(bursts);
     let rate = |seconds: f64| CLIENTS as f64 * BURST as f64 / seconds;
     let (ours, peer) = (rate(seconds[0]), rate(seconds[1]));
-    bench.report.figure("transfers through JSON-RPC", Unit::Rate("/s"), ours, &nodes[1].name, peer);
+    let figure = format!("transfers/s of {CLIENTS} clients, JSON-RPC");
+    bench.report.figure(&figure, Unit::Rate("/s"), ours, &nodes[1].name, peer);
 
     let mut singles = Vec::new();
     for node in nodes {

@@ -1,5 +1,7 @@
 //! The embedded chain from outside, over HTTP and WebSocket; wherever Anvil can do the same, it does, and must say the same.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "embedded/node.rs"]
 mod node;
 

@@ -114,7 +114,7 @@ async fn status(options: &Status) -> Result {
     let newest = ask(&chain, "eth_getBlockByNumber", json!(["latest", false])).await?;
     let faucet = chain
         .faucet()
-        .map(|account| format!("0x{}", account.iter().map(|b| format!("{b:02x}")).collect::<String>()));
+        .map(|account| account.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}")));
     let mut out = std::io::stdout();
     if options.json {
         let told = json!({"chain_id": chain.chain_id(), "height": chain.height(), "newest": newest, "faucet": faucet});

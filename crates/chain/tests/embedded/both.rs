@@ -382,7 +382,6 @@ fn proofs_lead_to_the_root(node: &Node) {
         balance: U256::from(number(&told["balance"])),
         storage_root: hash(&told["storageHash"]),
         code_hash: hash(&told["codeHash"]),
-        ..TrieAccount::default()
     };
     let path = Nibbles::unpack(keccak256(probe));
     let proof = nodes(&told["accountProof"]);

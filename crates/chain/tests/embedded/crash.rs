@@ -94,7 +94,7 @@ fn nothing_acknowledged_is_lost() {
                                 tip: 1,
                                 to: to.into(),
                                 value: U256::from(1),
-                                data: Default::default(),
+                                data: alloy::primitives::Bytes::default(),
                             };
                             let transaction = wish.sign();
                             let raw = alloy::eips::eip2718::Encodable2718::encoded_2718(&transaction);

@@ -164,13 +164,12 @@ impl Client {
     /// Sends a body and gives the status and body of the answer.
     pub(crate) fn post(&self, body: &[u8]) -> std::io::Result<(u16, String)> {
         let mut held = self.stream.lock().unwrap();
-        let mut stream = match held.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(self.address)?;
-                stream.set_nodelay(true)?;
-                BufReader::new(stream)
-            }
+        let mut stream = if let Some(stream) = held.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(self.address)?;
+            stream.set_nodelay(true)?;
+            BufReader::new(stream)
         };
         let head = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -218,6 +217,7 @@ impl Client {
         })
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "so that `json!` needs no ampersand")]
     pub(crate) fn call(&self, method: &str, params: Value) -> Answer {
         self.try_call(method, &params).unwrap()
     }
