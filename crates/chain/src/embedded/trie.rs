@@ -283,7 +283,6 @@ mod tests {
                 None => {}
                 Some(Shape::Leaf { key, value }) => out.push((*key, *value)),
                 Some(Shape::Branch { children, .. }) => {
-                    children.iter().for_each(|child| walk(child.as_deref(), out));
                     for child in children.iter() {
                         walk(child.as_deref(), out);
                     }
