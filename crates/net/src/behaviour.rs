@@ -88,7 +88,9 @@ impl Behaviour {
         } else {
             None
         };
-        let relay = config.relay.as_ref().map(|limits| {
+        // Only where the owner says that others reach this node: in libp2p 0.57 a node that relays cannot itself be called through
+        // a relay (the handler of such a call panics), and only a node that nobody reaches directly needs to be.
+        let relay = config.relay.as_ref().filter(|_| !config.external.is_empty()).map(|limits| {
             let settings = relay::Config {
                 max_reservations: limits.reservations,
                 max_reservations_per_peer: 2,
@@ -98,11 +100,7 @@ impl Behaviour {
                 max_circuit_duration: limits.circuit_duration,
                 ..relay::Config::default()
             };
-            let mut relay = relay::Behaviour::new(me, settings);
-            // Always, not by what it finds out: when its mind changes while calls come through other relays, libp2p's handler
-            // of those calls panics. A relay that nobody can reach is asked by nobody.
-            relay.set_status(Some(relay::Status::Enable));
-            relay
+            relay::Behaviour::new(me, settings)
         });
         Ok(Behaviour {
             gate: Gate::new(config.limits.clone()),

@@ -10,9 +10,6 @@ mod discovery;
 mod gossip;
 #[path = "net/hostile.rs"]
 mod hostile;
-#[cfg(target_os = "linux")]
-#[path = "net/nat.rs"]
-mod nat;
 #[path = "net/raw.rs"]
 mod raw;
 #[path = "net/requests.rs"]
