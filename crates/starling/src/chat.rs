@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Done {
     let system = options.system.iter().map(|text| Message::new("system", text));
     let mut conversation: Vec<Message> = system.collect();
     if let Some(prompt) = &options.prompt {
-        return turn(options, &model, language, &mut conversation, prompt).map(|_| ());
+        return turn(options, &model, language, &mut conversation, prompt).map(drop);
     }
     let (stdin, watched) = (std::io::stdin(), std::io::stdin().is_terminal());
     loop {

@@ -1,6 +1,7 @@
 //! `starling identity`: the keys of this node, shown, moved and replaced.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,8 +22,8 @@ macro_rules! say {
 #[derive(Args)]
 pub(crate) struct Home {
     /// The node's folder; by default `.starling` in your home, or what `STARLING_HOME` names
-    #[arg(long, value_name = "FOLDER", global = true)]
-    home: Option<PathBuf>,
+    #[arg(long = "home", value_name = "FOLDER", global = true)]
+    at: Option<PathBuf>,
     /// A file whose first line is the passphrase; else `STARLING_PASSPHRASE`, else you are asked if a key has one
     #[arg(long, value_name = "FILE", global = true)]
     passphrase_file: Option<PathBuf>,
@@ -37,7 +38,7 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) fn folder(&self) -> Result<PathBuf, Box<dyn Error>> {
         if let Some(folder) =
-            self.home.clone().or_else(|| std::env::var_os("STARLING_HOME").map(PathBuf::from))
+            self.at.clone().or_else(|| std::env::var_os("STARLING_HOME").map(PathBuf::from))
         {
             return Ok(folder);
         }
@@ -143,7 +144,10 @@ fn key(peer: bool) -> Key {
 }
 
 fn show(home: &Home, identity: &Identity) -> Done {
-    let peer: String = identity.peer().public().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut peer = String::new();
+    for byte in identity.peer().public() {
+        write!(peer, "{byte:02x}")?;
+    }
     let folder = home.keys()?;
     if home.json {
         let object = json!({
