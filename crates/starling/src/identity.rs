@@ -37,8 +37,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn folder(&self) -> Result<PathBuf, Box<dyn Error>> {
-        if let Some(folder) =
-            self.at.clone().or_else(|| std::env::var_os("STARLING_HOME").map(PathBuf::from))
+        if let Some(folder) = self.at.clone().or_else(|| std::env::var_os("STARLING_HOME").map(PathBuf::from))
         {
             return Ok(folder);
         }
