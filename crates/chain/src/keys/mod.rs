@@ -1,7 +1,7 @@
 //! The two keys of a node: a wallet, which owns and pays, and a peer key, which the network knows it by.
 //!
 //! Both are secp256k1, so that a contract can check that they belong together. They lie in a folder of the node's own as sealed
-//! [keystores](keystore), `wallet.json` and `peer.json`, and are made when they are first asked for. Several nodes may share a
+//! keystores, `wallet.json` and `peer.json`, and are made when they are first asked for. Several nodes may share a
 //! wallet, never a peer key.
 
 mod keystore;
