@@ -101,7 +101,8 @@ pub(crate) fn chain() -> Done {
     })?;
     let told = target().join("conformance/chain");
     std::fs::create_dir_all(&told).map_err(|e| format!("{}: {e}", told.display()))?;
-    let build = ["build", "--quiet", "-p", "conformance", "--bin", "embedded-chain"];
+    // The whole workspace is named so that its packages are built with the features that the tests have: once.
+    let build = ["build", "--quiet", "--workspace", "--bin", "embedded-chain"];
     step("the embedded chain, built", || run(&mut cargo(&build)))?;
     let ours = target().join(format!("debug/embedded-chain{}", std::env::consts::EXE_SUFFIX));
     for (client, mut script) in [
@@ -123,7 +124,9 @@ pub(crate) fn chain() -> Done {
 /// Keystores there and back between Starling and `eth_account`.
 fn keys() -> Done {
     let python = python::with_web3()?;
-    step("building the command line", || run(&mut cargo(&["build", "--quiet", "-p", "starling"])))?;
+    step("building the command line", || {
+        run(&mut cargo(&["build", "--quiet", "--workspace", "--bin", "starling"]))
+    })?;
     step("eth_account: keystores there and back", || {
         let folder = fresh("conformance/keys")?;
         let starling = target().join(format!("debug/starling{}", std::env::consts::EXE_SUFFIX));
