@@ -70,7 +70,9 @@ impl Address {
 }
 
 pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
-    address.iter().any(|part| part == Protocol::P2pCircuit)
+    // Of whoever calls through a relay, libp2p shows the peer and nothing else.
+    let peer_only = matches!(address.iter().next(), Some(Protocol::P2p(_)));
+    peer_only || address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
 pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
@@ -184,6 +186,7 @@ mod tests {
         assert!(full.is_public() && !full.is_relayed());
         let relayed: Address = format!("{full}/p2p-circuit/p2p/{peer}").parse().unwrap();
         assert!(relayed.is_relayed());
+        assert!(is_relayed(&format!("/p2p/{peer}").parse().unwrap()), "it called through a relay");
         assert_eq!(relayed.ip(), None);
         for text in ["", "4747", "/ip4/1.2.3", "/nonsense/1", "127.0.0.1:4747"] {
             assert!(matches!(text.parse::<Address>(), Err(Error::AddressText { .. })), "{text}");

@@ -34,7 +34,7 @@ pub(crate) struct Behaviour {
     pub(crate) kad: kad::Behaviour<Records>,
     pub(crate) lan: Toggle<mdns::tokio::Behaviour>,
     pub(crate) router: Toggle<upnp::tokio::Behaviour>,
-    pub(crate) relay: Toggle<relay::Behaviour>,
+    pub(crate) relay: Toggle<crate::relay::Behaviour>,
     pub(crate) relayed: relay::client::Behaviour,
     pub(crate) punch: dcutr::Behaviour,
     pub(crate) call_back: autonat::v2::client::Behaviour,
@@ -88,9 +88,8 @@ impl Behaviour {
         } else {
             None
         };
-        // Only where the owner says that others reach this node: in libp2p 0.57 a node that relays cannot itself be called through
-        // a relay (the handler of such a call panics), and only a node that nobody reaches directly needs to be.
-        let relay = config.relay.as_ref().filter(|_| !config.external.is_empty()).map(|limits| {
+        // It relays while it knows an address at which others reach it directly.
+        let relay = config.relay.as_ref().map(|limits| {
             let settings = relay::Config {
                 max_reservations: limits.reservations,
                 max_reservations_per_peer: 2,
@@ -100,7 +99,7 @@ impl Behaviour {
                 max_circuit_duration: limits.circuit_duration,
                 ..relay::Config::default()
             };
-            relay::Behaviour::new(me, settings)
+            crate::relay::Behaviour::new(me, settings)
         });
         Ok(Behaviour {
             gate: Gate::new(config.limits.clone()),

@@ -25,7 +25,7 @@ pub struct Config {
     pub lan: bool,
     /// Ask the router to let peers in.
     pub port_mapping: bool,
-    /// Carry bytes for peers behind NAT, within these limits, if an external address is given below.
+    /// Carry bytes for peers behind NAT, within these limits, if this node turns out to be reachable.
     pub relay: Option<RelayLimits>,
     /// Addresses that the owner knows to reach this node from outside, such as a forwarded port.
     pub external: Vec<Address>,

@@ -20,7 +20,7 @@ use libp2p::core::{ConnectedPoint, PeerRecord};
 use libp2p::kad::store::RecordStore;
 use libp2p::kad::{self, QueryId, QueryResult};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, upnp};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -490,6 +490,11 @@ impl Driver {
         let own = || self.told.listening.borrow().iter().any(|address| address.ip() == seen);
         if seen.is_some_and(crate::address::is_public) && !own() {
             self.findings.seen_translated(Instant::now());
+            // Identify takes it that a NAT keeps our port. Many do not; where we called, what the peer saw is the way back.
+            if entry.chosen {
+                let seen = NewExternalAddrCandidate { addr: &info.observed_addr };
+                self.swarm.behaviour_mut().punch.on_swarm_event(FromSwarm::NewExternalAddrCandidate(seen));
+            }
         }
         const PROTOCOLS: usize = 256;
         let protocols: Vec<String> = info.protocols.iter().take(PROTOCOLS).map(ToString::to_string).collect();

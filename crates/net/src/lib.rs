@@ -58,6 +58,7 @@ mod queue;
 mod rate;
 mod reachability;
 mod records;
+mod relay;
 mod remembered;
 mod reputation;
 mod requests;

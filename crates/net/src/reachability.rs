@@ -33,7 +33,7 @@ impl Reachability {
                 "not known yet: no peer has tried to call back; connect to some and look again".to_owned()
             }
             Reachability::Direct(at) => {
-                format!("anyone can call this node at {}; given as its external address, it also relays for others", list(at))
+                format!("anyone can call this node at {}, and it relays for others within its limits", list(at))
             }
             Reachability::Relayed(at) => format!(
                 "a router or firewall keeps callers out; peers call through a relay ({}) and then try to connect \

@@ -10,8 +10,13 @@ mod discovery;
 mod gossip;
 #[path = "net/hostile.rs"]
 mod hostile;
+#[cfg(target_os = "linux")]
+#[path = "net/nat.rs"]
+mod nat;
 #[path = "net/raw.rs"]
 mod raw;
+#[path = "net/relay.rs"]
+mod relay;
 #[path = "net/requests.rs"]
 mod requests;
 #[path = "net/streams.rs"]
