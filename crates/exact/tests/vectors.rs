@@ -23,7 +23,7 @@ fn files() -> Vec<(String, String)> {
 #[test]
 fn every_device_gives_the_bits_of_the_vectors() {
     let files = files();
-    assert_eq!(files.len(), 8);
+    assert_eq!(files.len(), 9);
     let scalar = [("scalar".to_owned(), Device::scalar())];
     for (file, text) in files {
         let vectors = vectors_of(&text).unwrap();
@@ -57,7 +57,7 @@ fn the_vectors_are_of_every_operation_and_not_too_large() {
     }
     seen.remove("input");
     seen.remove("state");
-    assert_eq!(seen.len(), 14 + 9 + 3 + 7 + 43, "{seen:?}");
+    assert_eq!(seen.len(), 14 + 9 + 3 + 7 + 45, "{seen:?}");
 }
 
 /// What a reader of the files must refuse.

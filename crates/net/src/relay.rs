@@ -157,21 +157,24 @@ mod tests {
             end.remove_external_address(&public);
         }
         let (mut changes, mut pings) = (0, [0; 3]);
-        while changes < 4 || pings[1] < 3 || pings[2] < 3 {
-            match next(&mut nodes).await {
-                (1 | 2, SwarmEvent::Behaviour(NodeEvent::Relay(relay::Event::StatusChanged { .. }))) => {
-                    changes += 1;
+        let told = async {
+            while changes < 4 || pings[1] < 3 || pings[2] < 3 {
+                match next(&mut nodes).await {
+                    (1 | 2, SwarmEvent::Behaviour(NodeEvent::Relay(relay::Event::StatusChanged { .. }))) => {
+                        changes += 1;
+                    }
+                    (at, SwarmEvent::Behaviour(NodeEvent::Ping(ping)))
+                        if changes == 4 && ends.contains(&(at, ping.connection)) && ping.result.is_ok() =>
+                    {
+                        pings[at] += 1;
+                    }
+                    (at, SwarmEvent::ConnectionClosed { connection_id, cause, .. }) => {
+                        assert!(!ends.contains(&(at, connection_id)), "{cause:?}");
+                    }
+                    _ => {}
                 }
-                (at, SwarmEvent::Behaviour(NodeEvent::Ping(ping)))
-                    if changes == 4 && ends.contains(&(at, ping.connection)) && ping.result.is_ok() =>
-                {
-                    pings[at] += 1;
-                }
-                (at, SwarmEvent::ConnectionClosed { connection_id, cause, .. }) => {
-                    assert!(!ends.contains(&(at, connection_id)), "{cause:?}");
-                }
-                _ => {}
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_mins(1), told).await.expect("both connections live on");
     }
 }
