@@ -9,18 +9,24 @@ library Scores {
     /// @dev Scores come from one list of bytes for each seat that gave any.
     error WrongShape();
 
+    /// @notice What a round's chain of scores begins with: no two rounds have the same.
+    function start(uint256 swarmId, uint256 round) internal pure returns (bytes32) {
+        return keccak256(abi.encode(swarmId, round));
+    }
+
     /// @notice Adds what a seat gave to the chain of all that was given before.
     function chain(bytes32 before, uint256 seat, bytes calldata scores) internal pure returns (bytes32) {
         return keccak256(abi.encode(before, seat, keccak256(scores)));
     }
 
-    /// @notice The median of what other seats think of `seat`, and the chain of all that is shown.
-    /// @dev The lower one of an even number; zero if nobody has an opinion.
-    function median(uint256 seat, uint256[] calldata scorers, bytes[] calldata given)
+    /// @notice The median of what other seats think of `seat`, and the chain from `before` of all that is shown.
+    /// @dev The lower one of an even number; zero without the opinions of half a quorum, or of one at the least.
+    function median(bytes32 before, uint256 quorum, uint256 seat, uint256[] calldata scorers, bytes[] calldata given)
         internal
         pure
         returns (bytes32 all, uint8 middle)
     {
+        all = before;
         if (scorers.length != given.length) revert WrongShape();
         // How often each score occurs. There are 255 of them, so that counting beats sorting.
         // slither-disable-next-line uninitialized-local (memory starts as zeros, and so does counting)
@@ -35,7 +41,7 @@ library Scores {
             ++times[opinion];
             ++opinions;
         }
-        if (opinions == 0) return (all, 0);
+        if (opinions == 0 || 2 * opinions < quorum) return (all, 0);
         uint256 below = times[0];
         while (below <= (opinions - 1) / 2) {
             ++middle;

@@ -26,9 +26,11 @@ import {Scores} from "./Scores.sol";
 /// back to the pool. A round's nodes are paid its reward at most, and no state of a round waits for any single node.
 ///
 /// What scores are worth: as long as most of those with an opinion on a node are honest, its score lies within the range
-/// of their scores. Who holds most seats of a round dictates its scores; the bond is the price of a seat. What a node
-/// earns does not depend on what others earn (`reward / seats present` at full score; the rest returns to the pool), so
-/// that nobody gains by scoring others down. The contract cannot know whether an honest majority scored with care.
+/// of their scores. Who holds most seats of a round dictates its scores; the bond is the price of a seat, and the quorum
+/// is what keeps a quiet round from being cheap: a score takes the opinions of half a quorum, and a seat's part of the
+/// reward is never more than one of a quorum's. What a node earns does not depend on what others earn (at full score,
+/// `reward / max(present, quorum)`; the rest returns to the pool), so that nobody gains by scoring others down. The
+/// contract cannot know whether an honest majority scored with care.
 contract Swarms is Multicall {
     using SafeERC20 for IERC20;
 
@@ -45,6 +47,9 @@ contract Swarms is Multicall {
         uint32 challengeTime;
         /// How many nodes a round takes: 2 to 256.
         uint16 seats;
+        /// How many nodes make a round worth its whole reward: 2 to `seats`. With fewer, each can earn what it could with
+        /// this many. A score takes opinions of half as many others at least, and is zero without them.
+        uint16 quorum;
         /// What a node must have at stake in `Bonds`, with this contract as the judge.
         uint80 bond;
         /// What a round pays at most, as far as the pool goes.
@@ -71,6 +76,7 @@ contract Swarms is Multicall {
         //
         address referee;
         uint64 nextAt;
+        uint16 quorum;
         //
         bytes32 spec;
     }
@@ -98,13 +104,15 @@ contract Swarms is Multicall {
         uint32 challengeTime;
         uint96 reward;
         uint16 earned;
+        uint16 quorum;
         bool settled;
         // Sets of seats, one bit each: seat s is bit s - 1.
-        uint256 revealed;
+        /// Seats that did not reveal, taken or not. It begins full, so that the first to reveal finds the slot in use.
+        uint256 absent;
         uint256 struck;
         /// Seats that have nothing to claim, or not any more.
         uint256 claimed;
-        /// A chain of hashes over everyone's scores in the order in which they came.
+        /// A chain of hashes over everyone's scores in the order in which they came. It begins with the round's own.
         bytes32 scores;
         bytes32 result;
         uint256 poster;
@@ -122,6 +130,7 @@ contract Swarms is Multicall {
         uint64 finalAt;
         uint96 reward;
         uint16 committed;
+        uint16 quorum;
         /// The sum of the posted scores.
         uint16 earned;
         bool settled;
@@ -244,6 +253,7 @@ contract Swarms is Multicall {
         if (rules.challengeTime == 0) revert InvalidRule("challengeTime");
         if (rules.period == 0) revert InvalidRule("period");
         if (rules.seats < 2 || rules.seats > 256) revert InvalidRule("seats");
+        if (rules.quorum < 2 || rules.quorum > rules.seats) revert InvalidRule("quorum");
         // A stake that is asked back right after the commitment must stay slashable until the round is final.
         uint256 longest =
             uint256(rules.commitTime) + rules.revealTime + rules.scoreTime + 2 * uint256(rules.challengeTime);
@@ -262,6 +272,7 @@ contract Swarms is Multicall {
             rounds: 0,
             referee: rules.referee,
             nextAt: rules.start,
+            quorum: rules.quorum,
             spec: rules.spec
         });
         emit Created(swarmId, msg.sender, rules.spec, rules, uri);
@@ -279,6 +290,7 @@ contract Swarms is Multicall {
     // ---------------------------------------------------------------- a round, step by step
 
     /// @notice Opens the next round, once its time has come.
+    /// @dev It pays for the slots that all nodes write to, so that the first of them pays what the others do.
     function open(uint256 swarmId) external returns (uint256 round) {
         Swarm storage swarm = _swarm(swarmId);
         if (block.timestamp < swarm.nextAt) revert TooEarly(swarm.nextAt);
@@ -295,6 +307,9 @@ contract Swarms is Multicall {
         r.openedAt = uint40(block.timestamp);
         r.challengeTime = swarm.challengeTime;
         r.reward = reward;
+        r.quorum = swarm.quorum;
+        r.absent = type(uint256).max;
+        r.scores = Scores.start(swarmId, round);
         emit Opened(swarmId, round, reward);
     }
 
@@ -330,8 +345,8 @@ contract Swarms is Multicall {
         if (entry.seat == 0) revert NoCommitment();
         if (bytes29(commitmentTo(swarmId, round, agentId, root, salt)) != entry.commitment) revert WrongReveal();
         uint256 bit = _bit(entry.seat);
-        if (r.revealed & bit != 0) return;
-        r.revealed |= bit;
+        if (r.absent & bit == 0) return;
+        r.absent ^= bit;
         emit Revealed(swarmId, round, agentId, root, salt);
     }
 
@@ -359,17 +374,17 @@ contract Swarms is Multicall {
         uint256 slashable = bonds.slashable(agentId, address(this));
         if (slashable < r.bond) revert BondTooSmall(slashable, r.bond);
         if (scores.length != r.committed) revert WrongLength(scores.length, r.committed);
-        uint256 revealed = r.revealed;
+        uint256 absent = r.absent;
         uint256 earned = 0;
         for (uint256 i = 0; i < scores.length; ++i) {
             uint256 given = uint8(scores[i]);
-            if (given > FULL_SCORE || (given != 0 && revealed & (1 << i) == 0)) revert InvalidScore(i + 1);
+            if (given > FULL_SCORE || (given != 0 && absent & (1 << i) != 0)) revert InvalidScore(i + 1);
             earned += given;
         }
         r.postedAt = uint40(block.timestamp);
         r.earned = uint16(earned);
         r.poster = agentId;
-        r.claimed = ~revealed;
+        r.claimed = absent;
         r.result = Scores.root(scores);
         emit Posted(swarmId, round, agentId, r.result, scores);
     }
@@ -379,10 +394,10 @@ contract Swarms is Multicall {
         Round storage r = _rounds[p.swarmId][p.round];
         _require(Phase.Challenge, r);
         if (!MerkleProof.verifyCalldata(p.proof, r.result, Scores.leaf(p.seat, p.posted))) revert InvalidProof();
-        (bytes32 all, uint8 right) = Scores.median(p.seat, p.scorers, p.given);
+        (bytes32 all, uint8 right) = Scores.median(Scores.start(p.swarmId, p.round), r.quorum, p.seat, p.scorers, p.given);
         if (all != r.scores) revert WrongScores();
         // What is posted for an absent seat is zero; `post` sees to that.
-        if (p.posted == right || r.revealed & _bit(p.seat) == 0) revert ResultStands();
+        if (p.posted == right || r.absent & _bit(p.seat) != 0) revert ResultStands();
         uint256 poster = r.poster;
         r.postedAt = 0;
         r.earned = 0;
@@ -457,9 +472,10 @@ contract Swarms is Multicall {
             finalAt: uint64(r.postedAt == 0 ? r.scoreEnds : r.postedAt) + r.challengeTime,
             reward: r.reward,
             committed: r.committed,
+            quorum: r.quorum,
             earned: r.earned,
             settled: r.settled,
-            revealed: r.revealed,
+            revealed: r.openedAt == 0 ? 0 : ~r.absent,
             struck: r.struck,
             claimed: r.claimed,
             scores: r.scores,
@@ -505,10 +521,11 @@ contract Swarms is Multicall {
         emit Struck(swarmId, round, agentId, slashed);
     }
 
-    /// @dev At full score, everyone present gets an equal part of the reward.
+    /// @dev At full score, everyone present gets an equal part of the reward, as if there were a quorum at least.
     function _worth(Round storage r) private view returns (uint256) {
-        uint256 present = Scores.size(r.revealed);
-        return present == 0 ? 0 : uint256(r.reward) / (present * FULL_SCORE);
+        uint256 parts = Scores.size(~r.absent);
+        if (parts < r.quorum) parts = r.quorum;
+        return uint256(r.reward) / (parts * FULL_SCORE);
     }
 
     function _require(Phase needed, Round storage r) private view {
@@ -534,7 +551,7 @@ contract Swarms is Multicall {
     function _present(Round storage r, uint256 agentId) private view returns (uint256 seat) {
         seat = r.entries[agentId].seat;
         if (seat == 0) revert NoCommitment();
-        if (r.revealed & _bit(seat) == 0) revert NotRevealed();
+        if (r.absent & _bit(seat) != 0) revert NotRevealed();
     }
 
     function _swarm(uint256 swarmId) private view returns (Swarm storage swarm) {

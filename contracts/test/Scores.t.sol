@@ -7,12 +7,12 @@ import {SwarmBase} from "./SwarmBase.sol";
 import {vm} from "./Base.sol";
 
 contract ScoresTest is SwarmBase {
-    function contractMedian(uint256 seat, uint256[] calldata scorers, bytes[] calldata given)
+    function contractMedian(uint256 quorum, uint256 seat, uint256[] calldata scorers, bytes[] calldata given)
         external
         pure
         returns (bytes32, uint8)
     {
-        return Scores.median(seat, scorers, given);
+        return Scores.median(Scores.start(1, 2), quorum, seat, scorers, given);
     }
 
     function contractRoot(bytes calldata scores) external pure returns (bytes32) {
@@ -33,12 +33,13 @@ contract ScoresTest is SwarmBase {
         }
     }
 
-    function testFuzz_counting_gives_what_sorting_gives(uint256 seed, uint8 n, uint8 seat) public view {
+    function testFuzz_counting_gives_what_sorting_gives(uint256 seed, uint8 n, uint8 seat, uint8 quorum) public view {
         n = n % 16 + 1;
         seat = seat % n + 1;
+        quorum = quorum % 18 + 2;
         (uint256[] memory scorers, bytes[] memory given) = table(seed, n);
-        (, uint8 counted) = this.contractMedian(seat, scorers, given);
-        vm.assertEq(counted, median(seat, scorers, given));
+        (, uint8 counted) = this.contractMedian(quorum, seat, scorers, given);
+        vm.assertEq(counted, median(quorum, seat, scorers, given));
     }
 
     /// The promise of a median: a minority cannot leave the range of the others, whatever it says.
@@ -61,7 +62,7 @@ contract ScoresTest is SwarmBase {
             }
             given[i] = abi.encodePacked(opinion);
         }
-        (, uint8 counted) = this.contractMedian(1, scorers, given);
+        (, uint8 counted) = this.contractMedian(2, 1, scorers, given);
         vm.assertTrue(counted >= least && counted <= greatest);
     }
 
@@ -70,10 +71,31 @@ contract ScoresTest is SwarmBase {
         bytes[] memory given = new bytes[](2);
         (scorers[0], scorers[1]) = (1, 2);
         (given[0], given[1]) = (bytes(hex"fe0a"), bytes(hex"fffe"));
-        (, uint8 first) = this.contractMedian(1, scorers, given);
-        (, uint8 second) = this.contractMedian(2, scorers, given);
+        (, uint8 first) = this.contractMedian(2, 1, scorers, given);
+        (, uint8 second) = this.contractMedian(2, 2, scorers, given);
         vm.assertEq(first, 0);
         vm.assertEq(second, 10);
+    }
+
+    /// Half a quorum, rounded up, must have an opinion: of a quorum of 4 or of 3, two others.
+    function test_too_few_opinions_are_none() public view {
+        uint256[] memory scorers = new uint256[](3);
+        bytes[] memory given = new bytes[](3);
+        (scorers[0], scorers[1], scorers[2]) = (2, 3, 4);
+        (given[0], given[1], given[2]) = (bytes(hex"fe"), bytes(hex"fe"), bytes(hex"ff"));
+        uint8[5] memory scores = [254, 254, 254, 0, 0];
+        for (uint256 i = 0; i < scores.length; ++i) {
+            (, uint8 score) = this.contractMedian(i + 2, 1, scorers, given);
+            vm.assertEq(score, scores[i]);
+        }
+    }
+
+    /// What was given in one round shows nothing of another, even where the same was given.
+    function testFuzz_each_rounds_chain_is_its_own(uint256 swarm, uint256 round, uint256 other) public pure {
+        vm.assume(round != other);
+        vm.assertTrue(Scores.start(swarm, round) != Scores.start(swarm, other));
+        vm.assertTrue(Scores.start(round, swarm) != Scores.start(other, swarm));
+        vm.assertTrue(Scores.start(swarm, round) != 0);
     }
 
     function test_the_lower_of_two_middles() public view {
@@ -81,7 +103,7 @@ contract ScoresTest is SwarmBase {
         bytes[] memory given = new bytes[](2);
         (scorers[0], scorers[1]) = (2, 3);
         (given[0], given[1]) = (bytes(hex"fe"), bytes(hex"05"));
-        (, uint8 score) = this.contractMedian(1, scorers, given);
+        (, uint8 score) = this.contractMedian(2, 1, scorers, given);
         vm.assertEq(score, 5);
     }
 
@@ -89,13 +111,13 @@ contract ScoresTest is SwarmBase {
         uint256[] memory scorers = new uint256[](1);
         scorers[0] = 2;
         vm.expectRevert(Scores.WrongShape.selector);
-        this.contractMedian(1, scorers, new bytes[](2));
+        this.contractMedian(2, 1, scorers, new bytes[](2));
         bytes[] memory given = new bytes[](1);
         given[0] = hex"01";
         vm.expectRevert(Scores.WrongShape.selector);
-        this.contractMedian(0, scorers, given);
+        this.contractMedian(2, 0, scorers, given);
         vm.expectRevert(Scores.WrongShape.selector);
-        this.contractMedian(2 ** 255, scorers, given);
+        this.contractMedian(2, 2 ** 255, scorers, given);
     }
 
     function testFuzz_every_seat_is_in_the_tree_with_its_score_only(bytes calldata scores, uint8 seat) public view {

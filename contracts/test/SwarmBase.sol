@@ -11,6 +11,7 @@ abstract contract SwarmBase is Base {
     uint32 constant REVEAL = 200;
     uint32 constant SCORE = 300;
     uint32 constant CHALLENGE = 400;
+    uint16 constant QUORUM = 4;
     address constant REFEREE = address(0xEFE);
     bytes32 constant SALT = "salt";
 
@@ -23,6 +24,7 @@ abstract contract SwarmBase is Base {
             scoreTime: SCORE,
             challengeTime: CHALLENGE,
             seats: 8,
+            quorum: QUORUM,
             bond: 50,
             reward: 1_000_000,
             referee: REFEREE,
@@ -30,7 +32,11 @@ abstract contract SwarmBase is Base {
         });
     }
 
-    function median(uint256 seat, uint256[] memory scorers, bytes[] memory given) internal pure returns (uint8) {
+    function median(uint16 quorum, uint256 seat, uint256[] memory scorers, bytes[] memory given)
+        internal
+        pure
+        returns (uint8)
+    {
         uint8[] memory sorted = new uint8[](scorers.length);
         uint256 n = 0;
         for (uint256 i = 0; i < scorers.length; ++i) {
@@ -42,7 +48,7 @@ abstract contract SwarmBase is Base {
             }
             sorted[j] = opinion;
         }
-        return n == 0 ? 0 : sorted[(n - 1) / 2];
+        return n < (uint256(quorum) + 1) / 2 ? 0 : sorted[(n - 1) / 2];
     }
 
     /// The Merkle proof of one seat in a result.

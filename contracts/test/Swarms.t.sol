@@ -113,6 +113,7 @@ contract SwarmsTest is SwarmBase {
         Swarms.Swarm memory s = swarms.swarmOf(swarm);
         vm.assertEq(s.period, 500);
         vm.assertEq(s.seats, 8);
+        vm.assertEq(s.quorum, QUORUM);
         vm.assertEq(s.bond, 50);
         vm.assertEq(s.reward, 1_000_000);
         vm.assertEq(s.referee, REFEREE);
@@ -153,6 +154,13 @@ contract SwarmsTest is SwarmBase {
         refuses(r, "seats");
         r.seats = 257;
         refuses(r, "seats");
+        r = rules();
+        r.quorum = 1;
+        refuses(r, "quorum");
+        r.quorum = r.seats + 1;
+        refuses(r, "quorum");
+        r.quorum = r.seats;
+        swarms.create(r, "");
         // A bond must be slashable until the last challenge is over.
         r = rules();
         r.challengeTime = uint32(bonds.UNBONDING() - COMMIT - REVEAL - SCORE) / 2;
@@ -193,6 +201,8 @@ contract SwarmsTest is SwarmBase {
         swarms.commit(swarm, 2, nodes[0], "x");
         vm.expectRevert(wrongPhase(Swarms.Phase.None));
         swarms.settle(swarm, 2);
+        vm.assertEq(swarms.roundOf(swarm, 2).revealed, 0);
+        vm.assertEq(swarms.worthOf(swarm, 2), 0);
     }
 
     // ---------------------------------------------------------------- committing and revealing
@@ -441,6 +451,7 @@ contract SwarmsTest is SwarmBase {
         toReveal();
         swarms.reveal(swarm, round, nodes[0], 0, SALT);
         toScore();
+        vm.assertEq(swarms.roundOf(swarm, round).quorum, QUORUM);
         score(0, hex"fffe");
         toPost();
         post(0, hex"0000");
@@ -449,6 +460,53 @@ contract SwarmsTest is SwarmBase {
         (scorers[0], all[0]) = (1, bytes(hex"fffe"));
         vm.expectRevert(Swarms.ResultStands.selector);
         swarms.challenge(Swarms.Proof(swarm, round, 2, 0, proofOf(hex"0000", 2), scorers, all));
+    }
+
+    // ---------------------------------------------------------------- quiet rounds
+
+    /// The seats before `n`, all of one owner, take part alone and give each other everything.
+    function alone(uint256 n) internal returns (bytes memory result) {
+        for (uint256 i = 0; i < n; ++i) {
+            commit(i);
+        }
+        toReveal();
+        for (uint256 i = 0; i < n; ++i) {
+            swarms.reveal(swarm, round, nodes[i], bytes32(i), SALT);
+        }
+        toScore();
+        result = repeated(254, n);
+        for (uint256 i = 0; i < n; ++i) {
+            score(i, result);
+        }
+        toPost();
+        post(0, result);
+    }
+
+    /// Two that nobody watches are fewer than half a quorum has opinions: what they give each other is nothing.
+    function test_two_alone_in_a_round_do_not_make_a_score() public {
+        bytes memory result = alone(2);
+        uint256[] memory scorers = new uint256[](2);
+        bytes[] memory all = new bytes[](2);
+        (scorers[0], scorers[1], all[0], all[1]) = (1, 2, result, result);
+        vm.prank(BOB);
+        swarms.challenge(Swarms.Proof(swarm, round, 1, 254, proofOf(result, 1), scorers, all));
+        vm.assertEq(bonds.owed(BOB), 50);
+        post(1, hex"0000");
+        vm.warp(block.timestamp + CHALLENGE);
+        swarms.settle(swarm, round);
+        vm.assertEq(pool(), 10_000_000);
+    }
+
+    /// Three are enough to score each other, but each earns a fourth: no more than if the round had its quorum.
+    function test_who_is_alone_in_a_round_does_not_earn_what_others_would_have() public {
+        bytes memory result = alone(3);
+        vm.warp(block.timestamp + CHALLENGE);
+        for (uint256 i = 0; i < 3; ++i) {
+            swarms.claim(nodes[i], share(i, result));
+            vm.assertEq(credit.balanceOf(owners[i]), 984 * 254);
+        }
+        swarms.settle(swarm, round);
+        vm.assertEq(pool(), 10_000_000 - 3 * 984 * 254);
     }
 
     // ---------------------------------------------------------------- convicting

@@ -30,16 +30,22 @@ impl Scores {
     pub const FULL: u8 = 254;
 
     /// The result of a round: for each seat the median of the others' opinions, the lower one of an even number, and
-    /// zero for those who were absent or of whom nobody thinks anything.
+    /// zero for those who were absent or of whom fewer than half a [quorum](crate::Rules::quorum) have an opinion.
     ///
     /// `given` has what each seat gave; `present` tells who revealed.
-    pub fn medians(seats: u16, given: &BTreeMap<u16, Self>, present: impl Fn(u16) -> bool) -> Self {
+    pub fn medians(
+        seats: u16,
+        quorum: u16,
+        given: &BTreeMap<u16, Self>,
+        present: impl Fn(u16) -> bool,
+    ) -> Self {
+        let fewest = usize::from(quorum).div_ceil(2).max(1);
         let median = |seat: u16| {
             let others = given.iter().filter(|(by, _)| **by != seat);
             let mut opinions: Vec<u8> =
                 others.filter_map(|(_, scores)| scores.of(seat)).filter(|s| *s != Self::NO_OPINION).collect();
             opinions.sort_unstable();
-            opinions.len().checked_sub(1).map_or(0, |last| opinions[last / 2])
+            if opinions.len() < fewest { 0 } else { opinions[(opinions.len() - 1) / 2] }
         };
         Self((1..=seats).map(|seat| if present(seat) { median(seat) } else { 0 }).collect())
     }
@@ -128,7 +134,11 @@ mod tests {
             (3, Scores(vec![200, 30, 254, 9])),
         ]);
         // Seat 1: of 100 and 200 the lower; seat 2: of 10 and 30; nobody has an opinion on 3; 4 is absent.
-        assert_eq!(Scores::medians(4, &given, |seat| seat != 4), Scores(vec![100, 10, 0, 0]));
+        let medians = |quorum| Scores::medians(4, quorum, &given, |seat| seat != 4);
+        for quorum in [0, 2, 3, 4] {
+            assert_eq!(medians(quorum), Scores(vec![100, 10, 0, 0]), "a quorum of {quorum}");
+        }
+        assert_eq!(medians(5), Scores(vec![0; 4]), "two opinions are not half of five");
     }
 
     proptest! {

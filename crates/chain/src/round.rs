@@ -39,6 +39,9 @@ pub struct Rules {
     pub challenge_time: u32,
     /// How many nodes a round takes: 2 to 256.
     pub seats: u16,
+    /// How many nodes make a round worth its whole reward: 2 to `seats`. With fewer, each can earn what it could with this
+    /// many, and a score takes the opinions of half as many others at least.
+    pub quorum: u16,
     /// What a node must have at stake, with the swarms' contract as the judge.
     pub bond: Credits,
     /// What a round pays at most, as far as the pool goes.
@@ -106,6 +109,8 @@ pub struct Round {
     pub reward: Credits,
     /// How many seats are taken.
     pub committed: u16,
+    /// What its rules have as the quorum: [`Scores::medians`] needs it.
+    pub quorum: u16,
     /// Who posted the result, if one stands.
     pub poster: Option<AgentId>,
     /// The root of the result.
@@ -146,6 +151,7 @@ impl Rules {
             scoreTime: self.score_time,
             challengeTime: self.challenge_time,
             seats: self.seats,
+            quorum: self.quorum,
             bond: self.bond.0.try_into().map_err(|_| too_large())?,
             reward: self.reward.0.try_into().map_err(|_| too_large())?,
             referee: self.referee.alloy(),
@@ -168,6 +174,7 @@ impl Chain {
                 score_time: s.scoreTime,
                 challenge_time: s.challengeTime,
                 seats: s.seats,
+                quorum: s.quorum,
                 bond: Credits(s.bond.to()),
                 reward: Credits(s.reward.to()),
                 referee: s.referee.into(),
@@ -204,6 +211,7 @@ impl Chain {
             final_at: Time(r.finalAt),
             reward: Credits(r.reward.to()),
             committed: r.committed,
+            quorum: r.quorum,
             poster: (poster.0 != 0).then_some(poster),
             result: r.result.into(),
         })

@@ -52,6 +52,7 @@ fn two_agents_play_a_round_and_do_a_job() {
             score_time: 100,
             challenge_time: 100,
             seats: 8,
+            quorum: 2,
             bond,
             reward: Credits::whole(2),
             referee: Address::ZERO,
@@ -81,7 +82,7 @@ fn two_agents_play_a_round_and_do_a_job() {
         world.advance(101);
 
         // Ann lies about the result, and Ben shows it.
-        let result = Scores::medians(2, &BTreeMap::from(given.clone()), |_| true);
+        let result = Scores::medians(2, rules.quorum, &BTreeMap::from(given.clone()), |_| true);
         assert_eq!(result, Scores(vec![127, 254]));
         let lie = Scores(vec![254, 254]);
         ann.post(round, a, &lie).await.unwrap();
