@@ -6,6 +6,8 @@ mod chat;
 mod deploy;
 mod doctor;
 mod identity;
+mod invite;
+mod join;
 mod model;
 mod up;
 
@@ -24,8 +26,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// See it work on this machine: a model learns from nothing, speaks, and everything it did is checked.
+    /// See a whole swarm work on this machine: nodes that learn together and check each other, a chain that pays them.
     Up(up::Options),
+    /// Take part in a swarm, with the invite of somebody who does.
+    Join(join::Options),
+    /// Print the invite to a swarm that runs or ran here, or say what is in one.
+    Invite(invite::Options),
     /// Can this machine take part? Looks for peers, and says in words what it finds and what to do.
     Doctor(doctor::Options),
     /// Move large files by the hash of their bytes: every byte is checked, whoever sends it.
@@ -46,6 +52,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Doctor(options) => doctor::run(&options),
         Command::Up(options) => up::run(&options),
+        Command::Join(options) => join::run(&options),
+        Command::Invite(options) => invite::run(&options),
         Command::Blob(options) => blob::run(&options),
         Command::Identity(options) => identity::run(&options),
         Command::Chain(command) => chain::run(&command),

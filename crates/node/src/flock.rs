@@ -1,0 +1,321 @@
+//! A whole swarm on one machine: a chain, and nodes that are processes of their own.
+//!
+//! What they run is what a node on another machine runs, [`crate::join`] with an invite; they find each other by libp2p, on loopback, and
+//! each has its own keys, folder and model. One may be told to hear nobody: it shows what being together is worth.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use chain::embedded::{Embedded, Options, Server};
+use chain::{Account, Address, Chain, Credits, Hash, Identity, Key, Passphrase, Rules, Time, Wei};
+use net::Address as PeerAddress;
+use serde::{Deserialize, Serialize};
+use swarm::Charter;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+use crate::error::{Error, Result};
+use crate::home::Home;
+use crate::invite::{Invite, Place};
+use crate::report::Report;
+
+/// What a node is given for its transactions, and to stake.
+const PURSE: Wei = Wei::ether(100);
+/// What the swarm's pool is filled with.
+const POOL: Credits = Credits::whole(100_000);
+/// What a round pays all its nodes together.
+const REWARD: Credits = Credits::whole(10);
+/// What each has at stake.
+const BOND: Credits = Credits::whole(5);
+/// How long a node has to end by itself.
+const FAREWELL: Duration = Duration::from_secs(20);
+/// How long the first one has until it listens.
+const AWAKENING: Duration = Duration::from_secs(60);
+/// The longest line that a node may say.
+const LINE_BYTES: u64 = 1 << 20;
+/// Lines that wait to be read.
+const LINES: usize = 4096;
+
+/// What is to be started.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where everything is kept.
+    pub home: Home,
+    /// What the swarm does.
+    pub charter: Charter,
+    /// Nodes that learn together.
+    pub nodes: usize,
+    /// Whether one more hears nobody.
+    pub alone: bool,
+    /// After how many rounds they end; never by themselves without.
+    pub rounds: Option<u64>,
+    /// The most memory of each node.
+    pub memory_bytes: u64,
+    /// The program that they run.
+    pub program: PathBuf,
+}
+
+/// A swarm that runs on this machine.
+#[derive(Debug)]
+pub struct Flock {
+    birds: Vec<Bird>,
+    lines: mpsc::Receiver<(usize, Line)>,
+    server: Server,
+    chain: Chain,
+    place: Place,
+    invite: Invite,
+}
+
+#[derive(Debug)]
+struct Bird {
+    name: String,
+    wallet: Address,
+    child: Child,
+    /// It has said that it ended, or its output has.
+    gone: bool,
+}
+
+#[derive(Debug)]
+enum Line {
+    Report(Report),
+    /// Something else than a report, which is then for people.
+    Words(String),
+    End,
+}
+
+/// Something that happened in the flock.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// A node told something.
+    Report(Report),
+    /// A node said something that is no report.
+    Words(String),
+    /// A node's process has ended.
+    Gone,
+}
+
+/// What is kept between runs.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    charter: [u8; 32],
+    swarm: u64,
+}
+
+impl Flock {
+    /// Starts the chain, founds the swarm if that was not done in an earlier run, and starts the nodes.
+    ///
+    /// `tell` is told what is being done.
+    pub async fn start(plan: &Plan, mut tell: impl FnMut(String)) -> Result<Flock> {
+        let folder = plan.home.folder();
+        let embedded = Embedded::open(folder.join("chain"), Options::default())?;
+        let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = embedded.serve(loopback).await?;
+        let chain = Chain::embedded(&embedded).await?;
+        let rpc = format!("http://{}", server.address());
+        tell(format!("chain {} at block {}, on {rpc}", chain.id(), embedded.height()));
+
+        let founder = Identity::open(&folder.join("founder"), &Passphrase::None)?;
+        let account = Account::open(&chain, founder.wallet(), Some(folder))?;
+        let swarm = found(&plan.home, &chain, &account, &plan.charter, &mut tell).await?;
+        let place = Place { rpc, chain: chain.id(), swarm: swarm.0, contracts: None };
+        let (to, lines) = mpsc::channel(LINES);
+        let invite = Invite { charter: plan.charter.clone(), place: Some(place.clone()), peers: Vec::new() };
+        let mut flock = Flock { birds: Vec::new(), lines, server, chain, place, invite };
+        let count = plan.nodes + usize::from(plan.alone);
+        for i in 0..count {
+            let alone = i >= plan.nodes;
+            let name = if alone { "alone".to_owned() } else { format!("{}", i + 1) };
+            let home = Home::open(&folder.join("nodes").join(&name))?;
+            let identity = Identity::open(&home.keys(), &Passphrase::None)?;
+            let wallet = identity.address(Key::Wallet);
+            if flock.chain.balance(wallet).await?.0 < PURSE.0 / 2 {
+                flock.chain.fund(wallet, PURSE).await?;
+            }
+            let child = spawn(plan, &home, &flock.invite, alone)?;
+            flock.adopt(name, wallet, child, &to);
+            if i == 0 {
+                flock.invite.peers = flock.first_address().await?;
+            }
+        }
+        tell(format!("{} nodes, each a process with its own keys, model and folder", count));
+        Ok(flock)
+    }
+
+    /// The names of the nodes, by which news tells of them.
+    pub fn names(&self) -> Vec<String> {
+        self.birds.iter().map(|b| b.name.clone()).collect()
+    }
+
+    /// Where the chain answers.
+    pub fn rpc(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// The swarm's number on its chain.
+    pub fn swarm(&self) -> u64 {
+        self.place.swarm
+    }
+
+    /// How others join it.
+    pub fn invite(&self) -> &Invite {
+        &self.invite
+    }
+
+    /// What each node has earned and not spent, in credits.
+    pub async fn purses(&self) -> Result<Vec<Credits>> {
+        let mut purses = Vec::new();
+        for bird in &self.birds {
+            purses.push(self.chain.credits(bird.wallet).await?);
+        }
+        Ok(purses)
+    }
+
+    /// The next news, with the number of the node; none when all have gone.
+    pub async fn next(&mut self) -> Option<(usize, News)> {
+        while self.birds.iter().any(|b| !b.gone) {
+            let (i, line) = self.lines.recv().await?;
+            return Some((
+                i,
+                match line {
+                    Line::Report(report) => News::Report(report),
+                    Line::Words(words) => News::Words(words),
+                    Line::End => {
+                        self.birds[i].gone = true;
+                        News::Gone
+                    }
+                },
+            ));
+        }
+        None
+    }
+
+    /// Tells all nodes to end, which they do once what they are at is safe.
+    pub fn farewell(&mut self) {
+        for bird in &mut self.birds {
+            // A node ends when nobody holds the other end of its standard input.
+            drop(bird.child.stdin.take());
+        }
+    }
+
+    /// Waits until all have ended; who does not in time is made to.
+    pub async fn ended(mut self) {
+        for bird in &mut self.birds {
+            if tokio::time::timeout(FAREWELL, bird.child.wait()).await.is_err() {
+                let _ = bird.child.kill().await;
+            }
+        }
+    }
+
+    fn adopt(&mut self, name: String, wallet: Address, mut child: Child, to: &mpsc::Sender<(usize, Line)>) {
+        let i = self.birds.len();
+        if let Some(output) = child.stdout.take() {
+            let to = to.clone();
+            tokio::spawn(async move {
+                let mut lines = BufReader::new(output);
+                let mut bytes = Vec::new();
+                loop {
+                    bytes.clear();
+                    match (&mut lines).take(LINE_BYTES).read_until(b'\n', &mut bytes).await {
+                        Ok(0) | Err(_) => break,
+                        Ok(_) => {}
+                    }
+                    let text = String::from_utf8_lossy(&bytes);
+                    let line = match serde_json::from_str(text.trim()) {
+                        Ok(report) => Line::Report(report),
+                        Err(_) => Line::Words(text.trim().to_owned()),
+                    };
+                    if to.send((i, line)).await.is_err() {
+                        break;
+                    }
+                }
+                let _ = to.send((i, Line::End)).await;
+            });
+        }
+        self.birds.push(Bird { name, wallet, child, gone: false });
+    }
+
+    /// Where the first node listens: the others begin with it.
+    async fn first_address(&mut self) -> Result<Vec<PeerAddress>> {
+        let heard = async {
+            while let Some((_, line)) = self.lines.recv().await {
+                match line {
+                    Line::Report(Report::Listening { addresses }) => {
+                        return Ok(addresses.iter().filter_map(|a| a.parse().ok()).collect());
+                    }
+                    Line::Words(words) => tracing::info!(%words, "the first node"),
+                    Line::Report(_) => {}
+                    Line::End => break,
+                }
+            }
+            let why = "its process ended before it listened; its errors are above".to_owned();
+            Err(Error::Stopped { part: "first node", why })
+        };
+        let late = |_| Error::Stopped {
+            part: "first node",
+            why: format!("it did not listen within {} seconds", AWAKENING.as_secs()),
+        };
+        tokio::time::timeout(AWAKENING, heard).await.map_err(late)?
+    }
+}
+
+/// The swarm on the chain: the one of the last run if it has the same charter, else a new one.
+async fn found(
+    home: &Home,
+    chain: &Chain,
+    account: &Account,
+    charter: &Charter,
+    tell: &mut impl FnMut(String),
+) -> Result<chain::SwarmId> {
+    let file = home.folder().join("swarm.json");
+    let kept: Option<Kept> = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if let Some(kept) = kept.filter(|k| k.charter == charter.id()) {
+        let swarm = chain::SwarmId(kept.swarm);
+        if chain.swarm(swarm).await.is_ok_and(|s| s.rules.spec.0 == charter.id()) {
+            tell(format!("swarm {} goes on", kept.swarm));
+            return Ok(swarm);
+        }
+    }
+    chain.fund(account.address(), Wei(POOL.0 * 2)).await?;
+    let deployed = account.deploy().await?;
+    tell(format!("{} contracts are on it", deployed.len()));
+    let rules = Rules {
+        start: Time(0),
+        period: 1,
+        commit_time: 30,
+        reveal_time: 6,
+        score_time: 6,
+        challenge_time: 8,
+        seats: 64,
+        bond: BOND,
+        reward: REWARD,
+        referee: Address::ZERO,
+        spec: Hash(charter.id()),
+    };
+    let made = chain.head().await?.0;
+    let account = account.labelled(format!("founded after block {made}"));
+    let swarm = account.create_swarm(&rules, charter.name()).await?;
+    account.deposit(Wei(POOL.0)).await?;
+    account.top_up(swarm, POOL).await?;
+    let kept = serde_json::to_vec(&Kept { charter: charter.id(), swarm: swarm.0 }).unwrap_or_default();
+    std::fs::write(&file, kept).map_err(|why| Error::file("writing", &file, why))?;
+    tell(format!("swarm {} is founded; its rounds pay {REWARD} credits from a pool of {POOL}", swarm.0));
+    Ok(swarm)
+}
+
+/// Starts a node as anyone else would, but for the pipe that tells it when to end.
+fn spawn(plan: &Plan, home: &Home, invite: &Invite, alone: bool) -> Result<Child> {
+    let mut command = Command::new(&plan.program);
+    command.arg("join").arg(invite.to_string()).arg("--home").arg(home.folder());
+    command.args(["--json", "--loopback", "--until-stdin-ends"]);
+    command.args(["--threads", "1", "--memory", &(plan.memory_bytes >> 20).to_string()]);
+    if alone {
+        command.arg("--alone");
+    }
+    if let Some(rounds) = plan.rounds {
+        command.args(["--rounds", &rounds.to_string()]);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.spawn().map_err(|why| Error::file("starting", &plan.program, why))
+}

@@ -1,0 +1,184 @@
+//! `starling up`: a whole swarm on this machine, and what comes of it.
+
+mod board;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use node::{Charter, Flock, News, Plan};
+
+use crate::join::default_folder;
+use board::Board;
+
+/// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
+macro_rules! say {
+    ($($line:tt)*) => {
+        writeln!(io::stdout(), $($line)*)?
+    };
+}
+
+/// What swarm, and how large.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Nodes that learn together
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    nodes: u16,
+    /// End after so many rounds; without it, when you press Ctrl-C
+    #[arg(long, value_name = "N")]
+    rounds: Option<u64>,
+    /// The swarm's charter, as `starling swarm new` writes one
+    #[arg(long, value_name = "FILE")]
+    swarm: Option<PathBuf>,
+    /// What is learned, instead of what the charter says: reverse, add, express, or any environment by name
+    #[arg(long, value_name = "NAME")]
+    env: Vec<String>,
+    /// How they work together, instead of what the charter says: share or debate
+    #[arg(long, value_name = "NAME")]
+    game: Option<String>,
+    /// Leave out the node that hears nobody, which shows what company is worth
+    #[arg(long)]
+    no_control: bool,
+    /// The most memory of each node, in mebibytes
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    memory: u64,
+    /// Where everything is kept; run again with the same, and it goes on where it was
+    #[arg(long, value_name = "FOLDER")]
+    home: Option<PathBuf>,
+    /// Begin anew: forget what was learned in that folder
+    #[arg(long)]
+    fresh: bool,
+    /// One JSON object per line, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+pub(crate) fn run(options: &Options) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(fly(options))
+}
+
+async fn fly(options: &Options) -> Done {
+    let begin = Instant::now();
+    let folder = match &options.home {
+        Some(folder) => folder.clone(),
+        None => default_folder("up")?,
+    };
+    if options.fresh {
+        forget(&folder)?;
+    }
+    let plan = Plan {
+        home: node::Home::open(&folder)?,
+        charter: charter(options)?,
+        nodes: usize::from(options.nodes),
+        alone: !options.no_control,
+        rounds: options.rounds,
+        memory_bytes: options.memory << 20,
+        program: std::env::current_exe()?,
+    };
+    let json = options.json;
+    if !json {
+        say!("Starling {}: {} in {}", env!("CARGO_PKG_VERSION"), plan.charter.name(), folder.display());
+    }
+    let mut told = Ok(());
+    let mut flock = Flock::start(&plan, |what| {
+        if !json && told.is_ok() {
+            told = writeln!(io::stdout(), "  {what}");
+        }
+    })
+    .await?;
+    told?;
+    let mut board = Board::new(flock.names(), begin);
+    if json {
+        say!("{}", board.begun(&flock));
+    } else {
+        say!("  others join with   starling join {}…  (`starling invite` prints it whole)", head(&flock));
+        std::fs::write(folder.join("invite"), flock.invite().to_string())?;
+        say!("  Ctrl-C ends it; run it again, and it goes on where it was.\n");
+    }
+    let mut leaving = false;
+    loop {
+        tokio::select! {
+            news = flock.next() => match news {
+                Some((i, news)) => tell(&mut board, i, &news, json)?,
+                None => break,
+            },
+            _ = tokio::signal::ctrl_c(), if !leaving => {
+                leaving = true;
+                if !json {
+                    say!("\nleaving: each node finishes what it is at");
+                }
+                flock.farewell();
+            }
+        }
+    }
+    let purses = flock.purses().await?;
+    if json {
+        say!("{}", board.ended(&purses));
+    } else {
+        for line in board.summary(&purses) {
+            say!("{line}");
+        }
+    }
+    flock.ended().await;
+    Ok(())
+}
+
+fn tell(board: &mut Board, i: usize, news: &News, json: bool) -> Done {
+    let lines = board.take(i, news);
+    if json {
+        if let News::Report(report) = news {
+            say!("{}", serde_json::json!({ "node": board.name(i), "report": report }));
+        }
+        return Ok(());
+    }
+    for line in lines {
+        say!("{line}");
+    }
+    Ok(())
+}
+
+/// The charter of the file, or the one that ships; with what the command line says otherwise.
+fn charter(options: &Options) -> Done<Charter> {
+    let mut charter = match &options.swarm {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+            Charter::from_toml(&text).map_err(|e| format!("{}: {e}", file.display()))?
+        }
+        None => Charter::default(),
+    };
+    if !options.env.is_empty() {
+        charter = charter.with_environments(&options.env)?;
+    }
+    if let Some(game) = &options.game {
+        charter = charter.with_game(game)?;
+    }
+    Ok(charter)
+}
+
+/// Removes what an earlier run left, and nothing that is not ours.
+fn forget(folder: &std::path::Path) -> Done {
+    for part in ["chain", "founder", "nodes"] {
+        let path = folder.join(part);
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name == "swarm.json" || name == "invite" || name.starts_with("outbox-") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The beginning of the invite.
+fn head(flock: &Flock) -> String {
+    flock.invite().to_string().chars().take(24).collect()
+}
