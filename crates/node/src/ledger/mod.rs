@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
-use play::{Act, Ends, Play};
+use play::{Act, Terms, Play};
 
 /// A peer's public key, as the chain and the network both know it.
 pub type Peer = [u8; 33];
@@ -260,7 +260,7 @@ impl Ledger {
         let mut over = Vec::new();
         let mut wanted = Vec::new();
         for (round, play) in &mut self.plays {
-            if time >= play.ends.reveal && time < play.ends.score {
+            if time >= play.terms.reveal && time < play.terms.score {
                 wanted.push(*round);
             }
             if let Some(act) = play.next(time) {
@@ -293,13 +293,14 @@ impl Ledger {
         let Some(id) = round_of(event).filter(|id| id.swarm == self.swarm) else { return Ok(()) };
         if let Event::RoundOpened { .. } = event {
             let round = self.account.chain().round(id).await?;
-            let ends = Ends {
+            let terms = Terms {
                 commit: round.commit_ends,
                 reveal: round.reveal_ends,
                 score: round.score_ends,
                 challenge: u64::from(self.rules.challenge_time),
+                quorum: round.quorum,
             };
-            let mut play = Play::new(id, ends, block, self.agent);
+            let mut play = Play::new(id, terms, block, self.agent);
             if let Some(root) = self.kept.roots.get(&id.number) {
                 play.made(*root);
             }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chain::{AgentId, Event, Hash, Reward, RoundId, Scores, Time};
 
-/// When the parts of a round end.
+/// When the parts of a round end, and what else its rules say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ends {
+pub(super) struct Terms {
     pub(super) commit: Time,
     pub(super) reveal: Time,
     pub(super) score: Time,
     /// How long a result may be posted, and then challenged.
     pub(super) challenge: u64,
+    /// What the medians are worked out with.
+    pub(super) quorum: u16,
 }
 
 /// What is to be done on the chain.
@@ -33,7 +35,7 @@ pub(super) enum Act {
 #[derive(Clone, Debug)]
 pub(super) struct Play {
     pub(super) id: RoundId,
-    pub(super) ends: Ends,
+    pub(super) terms: Terms,
     /// The block it was opened in, to read on from after a restart.
     pub(super) block: u64,
     me: AgentId,
@@ -66,10 +68,10 @@ impl Act {
 }
 
 impl Play {
-    pub(super) fn new(id: RoundId, ends: Ends, block: u64, me: AgentId) -> Play {
+    pub(super) fn new(id: RoundId, terms: Terms, block: u64, me: AgentId) -> Play {
         Play {
             id,
-            ends,
+            terms,
             block,
             me,
             root: None,
@@ -138,26 +140,26 @@ impl Play {
 
     fn due(&self, now: Time) -> Option<Act> {
         let root = self.root?;
-        if now < self.ends.commit {
+        if now < self.terms.commit {
             return (!self.begun.contains("commit")).then_some(Act::Commit(root));
         }
         let seat = *self.seats.get(&self.me)?;
-        if now < self.ends.reveal {
+        if now < self.terms.reveal {
             let shown = self.present.contains(&seat) || self.begun.contains("reveal");
             return (!shown).then_some(Act::Reveal(root));
         }
         if !self.present.contains(&seat) {
             return None;
         }
-        if now < self.ends.score {
+        if now < self.terms.score {
             let scored = self.given.iter().any(|(by, _)| *by == seat) || self.begun.contains("score");
             return (!scored).then(|| self.opinion(seat)).flatten().map(Act::Score);
         }
         let right = self.result();
         match &self.posted {
             None => {
-                let open = now.0 < self.ends.score.0 + self.ends.challenge;
-                let my_turn = self.ends.score.0 + TURN * self.rank(seat);
+                let open = now.0 < self.terms.score.0 + self.terms.challenge;
+                let my_turn = self.terms.score.0 + TURN * self.rank(seat);
                 (open && now.0 >= my_turn && !self.begun.contains("post")).then_some(Act::Post(right))
             }
             Some(posted) if *posted != right && !self.begun.contains("challenge") => {
@@ -172,7 +174,7 @@ impl Play {
     /// The medians of what was given.
     fn result(&self) -> Scores {
         let given = self.given.iter().cloned().collect();
-        Scores::medians(self.seats.len() as u16, &given, |seat| self.present.contains(&seat))
+        Scores::medians(self.seats.len() as u16, self.terms.quorum, &given, |seat| self.present.contains(&seat))
     }
 
     /// This node's opinions in the order of the seats; of whom it has none it says so.
@@ -196,9 +198,9 @@ impl Play {
 
     /// This node's share, once the round is final; `Err` if there will be none.
     pub(super) fn share(&self, now: Time) -> Option<Result<Reward, ()>> {
-        let over = self.ends.score.0 + 2 * self.ends.challenge;
+        let over = self.terms.score.0 + 2 * self.terms.challenge;
         match (&self.posted, self.seats.get(&self.me)) {
-            (Some(result), Some(seat)) if now.0 > self.posted_at.0 + self.ends.challenge => {
+            (Some(result), Some(seat)) if now.0 > self.posted_at.0 + self.terms.challenge => {
                 let earned = result.of(*seat).is_some_and(|score| score > 0);
                 let share = Reward { round: self.id, seat: *seat, result: result.clone() };
                 Some(if earned { Ok(share) } else { Err(()) })
@@ -224,7 +226,7 @@ mod tests {
     const THIRD: AgentId = AgentId(3);
 
     fn play() -> Play {
-        let ends = Ends { commit: Time(10), reveal: Time(20), score: Time(30), challenge: 10 };
+        let terms = Terms { commit: Time(10), reveal: Time(20), score: Time(30), challenge: 10, quorum: 2 };
         Play::new(SwarmId(1).round(1), ends, 5, ME)
     }
 

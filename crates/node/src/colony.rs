@@ -59,7 +59,7 @@ pub struct Plan {
 
 /// A swarm that runs on this machine.
 #[derive(Debug)]
-pub struct Flock {
+pub struct Colony {
     birds: Vec<Bird>,
     lines: mpsc::Receiver<(usize, Line)>,
     server: Server,
@@ -85,7 +85,7 @@ enum Line {
     End,
 }
 
-/// Something that happened in the flock.
+/// Something that happened in the colony.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// A node told something.
@@ -103,11 +103,11 @@ struct Kept {
     swarm: u64,
 }
 
-impl Flock {
+impl Colony {
     /// Starts the chain, founds the swarm if that was not done in an earlier run, and starts the nodes.
     ///
     /// `tell` is told what is being done.
-    pub async fn start(plan: &Plan, mut tell: impl FnMut(String)) -> Result<Flock> {
+    pub async fn start(plan: &Plan, mut tell: impl FnMut(String)) -> Result<Colony> {
         let folder = plan.home.folder();
         let embedded = Embedded::open(folder.join("chain"), Options::default())?;
         let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -122,7 +122,7 @@ impl Flock {
         let place = Place { rpc, chain: chain.id(), swarm: swarm.0, contracts: None };
         let (to, lines) = mpsc::channel(LINES);
         let invite = Invite { charter: plan.charter.clone(), place: Some(place.clone()), peers: Vec::new() };
-        let mut flock = Flock { birds: Vec::new(), lines, server, chain, place, invite };
+        let mut colony = Colony { birds: Vec::new(), lines, server, chain, place, invite };
         let count = plan.nodes + usize::from(plan.alone);
         for i in 0..count {
             let alone = i >= plan.nodes;
@@ -130,17 +130,17 @@ impl Flock {
             let home = Home::open(&folder.join("nodes").join(&name))?;
             let identity = Identity::open(&home.keys(), &Passphrase::None)?;
             let wallet = identity.address(Key::Wallet);
-            if flock.chain.balance(wallet).await?.0 < PURSE.0 / 2 {
-                flock.chain.fund(wallet, PURSE).await?;
+            if colony.chain.balance(wallet).await?.0 < PURSE.0 / 2 {
+                colony.chain.fund(wallet, PURSE).await?;
             }
-            let child = spawn(plan, &home, &flock.invite, alone)?;
-            flock.adopt(name, wallet, child, &to);
+            let child = spawn(plan, &home, &colony.invite, alone)?;
+            colony.adopt(name, wallet, child, &to);
             if i == 0 {
-                flock.invite.peers = flock.first_address().await?;
+                colony.invite.peers = colony.first_address().await?;
             }
         }
         tell(format!("{} nodes, each a process with its own keys, model and folder", count));
-        Ok(flock)
+        Ok(colony)
     }
 
     /// The names of the nodes, by which news tells of them.
@@ -288,6 +288,7 @@ async fn found(
         score_time: 6,
         challenge_time: 8,
         seats: 64,
+        quorum: 2,
         bond: BOND,
         reward: REWARD,
         referee: Address::ZERO,

@@ -1,0 +1,595 @@
+//! A node: the machine of [`swarm`] with a model, peers and a chain around it.
+//!
+//! All decisions are the machine's. This file tells it what happens and does what it wants done; nothing here waits for anybody.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use chain::{Account, Chain, Identity, Key, Patience};
+use net::blob::{Blobs, Store, Uploads};
+use net::{Config, Handle, Message, Network, PeerId, Subscription, TopicRules};
+use swarm::{Charter, Effect, Entry, Event, Finding, Flock, Memory, NodeId, Seed, Verdict};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Result};
+use crate::home::Home;
+use crate::invite::{Invite, Place};
+use crate::ledger::{Deed, Ledger, Word};
+use crate::mind::{Job, Mind, Thought};
+use crate::report::Report;
+use crate::weights::{self, Shelf, Weights};
+
+/// What everyone in a swarm hears.
+const TOPIC: &str = "rounds/1";
+/// How often the machine is told that time passes.
+const TICK: Duration = Duration::from_millis(100);
+/// The most that blobs take on the disk.
+const BLOB_BYTES: u64 = 1 << 30;
+/// Questions of an examination, and rounds from one to the next.
+const EXAM: usize = 256;
+const EXAM_EVERY: u64 = 10;
+/// Messages whose verdict is still to come.
+const LIMIT_PENDING: usize = 4096;
+/// Peers whose names are known.
+const LIMIT_NAMES: usize = 16 << 10;
+/// How long a chain that does not answer at the start is asked again, before rounds go by the clock.
+const CHAIN_PATIENCE: Duration = Duration::from_secs(20);
+/// How long what is under way may take when the node leaves.
+const LAST_ROUND: Duration = Duration::from_secs(20);
+
+/// Where a node listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// On this machine only, on ports that the system chooses.
+    Loopback,
+    /// On this port of all addresses.
+    Port(u16),
+}
+
+/// How a node takes part.
+#[derive(Debug)]
+pub struct Options {
+    /// Where it keeps what is its own.
+    pub home: Home,
+    /// Its keys.
+    pub identity: Identity,
+    /// What it takes part in.
+    pub invite: Invite,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Whether it looks for peers on the local network, and asks the router to let them in.
+    pub look_around: bool,
+    /// Whether it hears nobody and tells nobody: what company is worth is seen beside it.
+    pub alone: bool,
+    /// Threads to compute with.
+    pub threads: usize,
+    /// The most memory that the model may take.
+    pub memory_bytes: u64,
+    /// After how many rounds it leaves.
+    pub rounds: Option<u64>,
+}
+
+/// Takes part in a swarm until `stop` is done, or for as many rounds as were wanted.
+pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Future<Output = ()>) -> Result<()> {
+    let charter = options.invite.charter.clone();
+    let folder = options.home.swarm(&charter.id())?;
+    let (mind, thoughts, woken) = Mind::wake(&charter, &folder, options.threads, options.memory_bytes)?;
+    let peer = PeerId::from_public_key(&options.identity.peer().public())?;
+    let me = NodeId::of(peer.public_key());
+    let memory = match woken.memory {
+        Some(memory) => memory,
+        None => Memory::new(charter.id(), me, Seed(net::new_secret())),
+    };
+    let resumed = memory.learned();
+    tell(
+        &reports,
+        Report::Started {
+            peer: peer.to_string(),
+            wallet: options.identity.address(Key::Wallet).to_string(),
+            swarm: charter.name.clone(),
+            model: hex(&woken.root),
+            resumed,
+            memory_bytes: woken.memory_bytes,
+        },
+    )
+    .await;
+    let flock = Flock::new(charter.clone(), woken.tongue, memory)?;
+    let handle = start_network(&options, &charter, folder.join("peers"))?;
+    let addresses = handle.until_listening().await?.iter().map(ToString::to_string).collect();
+    tell(&reports, Report::Listening { addresses }).await;
+    let blobs = Blobs::start(&handle, Store::open(&folder.join("blobs"), BLOB_BYTES)?, Uploads::default())?;
+    let shelf = Shelf::default();
+    tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
+    let subscription = handle.subscribe(TOPIC, TopicRules::default()).await?;
+    let (words_in, words) = mpsc::channel(256);
+    let (deeds, deeds_out) = mpsc::channel(256);
+    let rounds = match &options.invite.place {
+        Some(place) => {
+            match take_place(&options, place, &charter, &folder, words_in.clone()).await {
+                Ok(ledger) => {
+                    if let Some(agent) = ledger.agent() {
+                        tell(&reports, Report::Registered { chain: ledger.chain().title().to_owned(), agent: agent.0 }).await;
+                    }
+                    tokio::spawn(ledger.run(deeds_out));
+                    Rounds::OfChain
+                }
+                Err(why) if is_passing(&why) => {
+                    let why = format!("{why}; rounds go by the clock, and nobody is paid, until the node is started again");
+                    tell(&reports, Report::Trouble { part: "chain".to_owned(), why }).await;
+                    Rounds::ByClock
+                }
+                Err(why) => return Err(why),
+            }
+        }
+        None => Rounds::ByClock,
+    };
+    let node = Node {
+        names: BTreeMap::from([(me, peer)]),
+        me,
+        charter,
+        flock,
+        mind,
+        handle,
+        blobs,
+        shelf,
+        deeds,
+        reports,
+        pending: HashMap::new(),
+        tickets: 0,
+        fetching: JoinSet::new(),
+        rounds,
+        newest: resumed.unwrap_or(0),
+        quiet_since: Instant::now(),
+        done: 0,
+        wanted: options.rounds,
+        alone: options.alone,
+        leaving: None,
+        part: Part::default(),
+        peers: None,
+    };
+    node.run(thoughts, subscription, words, stop).await
+}
+
+/// Where rounds come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rounds {
+    OfChain,
+    ByClock,
+}
+
+struct Node {
+    me: NodeId,
+    charter: Charter,
+    flock: Flock,
+    mind: Mind,
+    handle: Handle,
+    blobs: Blobs,
+    shelf: Shelf,
+    deeds: mpsc::Sender<Deed>,
+    reports: mpsc::Sender<Report>,
+    /// The peers behind the machine's names for them.
+    names: BTreeMap<NodeId, PeerId>,
+    /// Messages that wait for their verdict.
+    pending: HashMap<u64, Message>,
+    tickets: u64,
+    fetching: JoinSet<Fetched>,
+    rounds: Rounds,
+    /// The newest round that was opened.
+    newest: u64,
+    /// Since when nothing was opened or learned.
+    quiet_since: Instant,
+    /// Rounds that were learned in since the start.
+    done: u64,
+    wanted: Option<u64>,
+    alone: bool,
+    /// When it was told to leave.
+    leaving: Option<Instant>,
+    part: Part,
+    /// What was last told of the connections.
+    peers: Option<(usize, Vec<String>)>,
+}
+
+/// What this node did in the round, for its report.
+#[derive(Clone, Debug, Default)]
+struct Part {
+    reward: f64,
+    own: usize,
+    heard: Vec<(String, usize)>,
+    tokens: usize,
+    answer_ms: u64,
+}
+
+/// What came of fetching weights for an audit.
+struct Fetched {
+    round: u64,
+    peer: NodeId,
+    weights: std::result::Result<Option<Weights>, Error>,
+    claims: Vec<swarm::Claim>,
+}
+
+impl Node {
+    async fn run(
+        mut self,
+        mut thoughts: mpsc::Receiver<Thought>,
+        mut subscription: Subscription,
+        mut words: mpsc::Receiver<Word>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<()> {
+        let mut stop = pin!(stop);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.mind.put(Job::Examine { round: self.flock.learned().unwrap_or(0), count: EXAM });
+        while !self.has_left() {
+            tokio::select! {
+                thought = thoughts.recv() => match thought {
+                    Some(thought) => self.thought(thought).await?,
+                    None => return Err(Error::Stopped { part: "mind", why: "its thread ended".to_owned() }),
+                },
+                Some(message) = subscription.next(), if !self.alone => self.heard(message).await?,
+                Some(word) = words.recv() => self.word(word).await?,
+                Some(fetched) = self.fetching.join_next() => {
+                    if let Ok(fetched) = fetched {
+                        self.fetched(fetched).await?;
+                    }
+                }
+                _ = ticks.tick() => self.tick().await?,
+                () = &mut stop, if self.leaving.is_none() => self.leave(),
+            }
+        }
+        // The chain's side takes what is due before it ends; it tells when it has.
+        let _ = self.deeds.send(Deed::Leave).await;
+        while let Some(word) = words.recv().await {
+            self.word(word).await?;
+        }
+        self.handle.stop().await;
+        let round = self.flock.learned().unwrap_or(0);
+        self.tell(Report::Ended { round }).await;
+        Ok(())
+    }
+
+    /// Whether all that was to be done before leaving is done, or has taken too long.
+    fn has_left(&self) -> bool {
+        self.leaving.is_some_and(|since| self.mind.is_idle() || since.elapsed() > LAST_ROUND)
+    }
+
+    fn leave(&mut self) {
+        self.leaving = Some(Instant::now());
+        self.mind.put(Job::Examine { round: self.flock.learned().unwrap_or(0), count: EXAM });
+    }
+
+    async fn step(&mut self, event: Event) -> Result<()> {
+        for effect in self.flock.step(now_ms(), event) {
+            self.apply(effect).await?;
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<()> {
+        let health = self.handle.health();
+        let seen = (health.peers, health.complaints);
+        if !self.alone && self.peers.as_ref() != Some(&seen) {
+            self.tell(Report::Connected { peers: seen.0, complaints: seen.1.clone() }).await;
+            self.peers = Some(seen);
+        }
+        if self.leaving.is_none() {
+            match self.rounds {
+                // Whoever opened rounds has gone, or there were none yet.
+                Rounds::OfChain if self.quiet_since.elapsed().as_millis() as u64 > self.charter.round.period_ms => {
+                    self.ready();
+                }
+                Rounds::OfChain => {}
+                Rounds::ByClock => {
+                    let (round, seed) = swarm::Beacon::of(&self.charter).at(now_ms());
+                    if round > self.newest {
+                        self.opened(round, seed).await?;
+                    }
+                }
+            }
+        }
+        self.step(Event::Tick).await
+    }
+
+    async fn opened(&mut self, round: u64, seed: Seed) -> Result<()> {
+        self.newest = self.newest.max(round);
+        self.quiet_since = Instant::now();
+        if self.leaving.is_some() {
+            return Ok(());
+        }
+        self.tell(Report::Opened { round }).await;
+        self.step(Event::Opened { round, seed }).await
+    }
+
+    /// Says that another round may begin.
+    fn ready(&mut self) {
+        self.quiet_since = Instant::now();
+        if !self.alone {
+            // A ledger that is too busy to hear it is told again.
+            let _ = self.deeds.try_send(Deed::Ready { round: self.newest });
+        }
+    }
+
+    async fn word(&mut self, word: Word) -> Result<()> {
+        match word {
+            Word::Opened { round, seed } => self.opened(round, Seed(seed)).await?,
+            Word::Paid { round, amount } => self.tell(Report::Paid { round, credits: amount.to_string() }).await,
+            Word::Did { round, what } => self.tell(Report::Did { round, deed: what.to_owned() }).await,
+            Word::Trouble(why) => self.tell(Report::Trouble { part: "chain".to_owned(), why }).await,
+            Word::Well => self.tell(Report::Well { part: "chain".to_owned() }).await,
+        }
+        Ok(())
+    }
+
+    async fn heard(&mut self, message: Message) -> Result<()> {
+        let from = NodeId::of(message.author.public_key());
+        if self.names.len() < LIMIT_NAMES {
+            self.names.insert(from, message.author);
+        }
+        if self.pending.len() >= LIMIT_PENDING {
+            // Dropped without a verdict: it is ignored.
+            return Ok(());
+        }
+        self.tickets += 1;
+        let (ticket, bytes) = (self.tickets, message.data.clone());
+        self.pending.insert(ticket, message);
+        self.step(Event::Heard { ticket, from, bytes }).await
+    }
+
+    async fn thought(&mut self, thought: Thought) -> Result<()> {
+        match thought {
+            Thought::Answered { round, stage, root, answers, took } => {
+                self.part.tokens += answers.iter().flatten().map(|said| said.tokens.len()).sum::<usize>();
+                self.part.own += answers.iter().map(Vec::len).sum::<usize>();
+                self.part.answer_ms += took.as_millis() as u64;
+                self.step(Event::Answered { round, stage, root, answers }).await
+            }
+            Thought::Learned { round, weights, took } => {
+                let root = weights.root;
+                self.shelf.put(weights);
+                self.step(Event::Learned { round, root }).await?;
+                let Part { reward, own, heard, tokens, answer_ms } = std::mem::take(&mut self.part);
+                self.tell(Report::Learned {
+                    round,
+                    reward,
+                    own,
+                    heard,
+                    tokens_per_second: tokens as f64 / (answer_ms.max(1) as f64 / 1000.0),
+                    answer_ms,
+                    learn_ms: took.as_millis() as u64,
+                    model: hex(&root),
+                    resident_bytes: resident_bytes(),
+                })
+                .await;
+                self.done += 1;
+                if self.wanted.is_some_and(|wanted| self.done >= wanted) {
+                    if self.leaving.is_none() {
+                        self.leave();
+                    }
+                } else {
+                    if self.done.is_multiple_of(EXAM_EVERY) {
+                        self.mind.put(Job::Examine { round, count: EXAM });
+                    }
+                    self.ready();
+                }
+                Ok(())
+            }
+            Thought::Audited { round, peer, finding } => self.audited(round, peer, finding).await,
+            Thought::Examined { round, right, asked } => {
+                self.tell(Report::Examined { round, right, asked }).await;
+                Ok(())
+            }
+            Thought::Trouble { part, why } => {
+                self.tell(Report::Trouble { part: part.to_owned(), why }).await;
+                Ok(())
+            }
+            Thought::Broken(why) => Err(why),
+        }
+    }
+
+    async fn audited(&mut self, round: u64, peer: NodeId, finding: Finding) -> Result<()> {
+        if finding != Finding::Undone {
+            let said = match finding {
+                Finding::Holds => "every bit holds".to_owned(),
+                Finding::Lie { claim, answer } => {
+                    format!("answer {answer} to its prompt {claim} is not what its model says")
+                }
+                _ => "it does not show the weights that it says it answered with".to_owned(),
+            };
+            let holds = finding == Finding::Holds;
+            self.tell(Report::Audited { round, peer: self.name(peer), holds, finding: said }).await;
+        }
+        self.step(Event::Audited { round, peer, finding }).await
+    }
+
+    async fn fetched(&mut self, fetched: Fetched) -> Result<()> {
+        let Fetched { round, peer, weights, claims } = fetched;
+        match weights {
+            Ok(Some(weights)) => {
+                self.mind.put(Job::Audit { round, peer, weights, claims });
+                Ok(())
+            }
+            Ok(None) => self.audited(round, peer, Finding::Withheld).await,
+            Err(why) => {
+                tracing::debug!(%why, "an audit could not be done");
+                self.audited(round, peer, Finding::Undone).await
+            }
+        }
+    }
+
+    async fn apply(&mut self, effect: Effect) -> Result<()> {
+        match effect {
+            Effect::Publish(bytes) if !self.alone => {
+                if let Err(why) = self.handle.publish(TOPIC, bytes).await {
+                    tracing::debug!(%why, "nobody was told");
+                }
+            }
+            Effect::Publish(_) => {}
+            Effect::Answer { round, stage, asks } => {
+                if stage == 0 {
+                    self.part = Part::default();
+                }
+                self.mind.put(Job::Answer { round, stage, asks });
+            }
+            Effect::Learn { round, lessons } => {
+                let mut by: BTreeMap<NodeId, usize> = BTreeMap::new();
+                for lesson in lessons.iter().filter(|l| l.node != self.me) {
+                    *by.entry(lesson.node).or_default() += lesson.claim.answers.len();
+                }
+                self.part.heard = by.into_iter().map(|(node, count)| (self.name(node), count)).collect();
+                self.mind.put(Job::Learn { round, lessons });
+            }
+            Effect::Audit { round, peer, root, claims } => {
+                let Some(of) = self.names.get(&peer).copied() else {
+                    return Box::pin(self.audited(round, peer, Finding::Undone)).await;
+                };
+                let (handle, blobs, config) = (self.handle.clone(), self.blobs.clone(), self.mind.config().clone());
+                self.fetching.spawn(async move {
+                    let weights = weights::fetch(&handle, &blobs, of, Some(root), &config).await;
+                    Fetched { round, peer, weights, claims }
+                });
+            }
+            Effect::Commit { round, root } => self.deed(Deed::Made { round, root }).await,
+            Effect::Scores { round, of } => {
+                let key = |(node, score): (NodeId, u8)| Some((*self.names.get(&node)?.public_key(), score));
+                let opinions = of.into_iter().filter_map(key).collect();
+                self.deed(Deed::Thinks { round, opinions }).await;
+            }
+            Effect::Judge { ticket, verdict, .. } => {
+                if let Some(mut message) = self.pending.remove(&ticket) {
+                    message.judge(match verdict {
+                        Verdict::Accept => net::Verdict::Accept,
+                        Verdict::Ignore => net::Verdict::Ignore,
+                        Verdict::Reject => net::Verdict::Reject,
+                    });
+                }
+            }
+            Effect::Save { round } => {
+                let memory = self.flock.memory().encode();
+                self.mind.put(Job::Save { round, memory });
+            }
+            Effect::Log(entry) => self.logged(entry).await,
+        }
+        Ok(())
+    }
+
+    async fn logged(&mut self, entry: Entry) {
+        match entry {
+            Entry::Said { stage: 0, reward, .. } => self.part.reward = f64::from(reward),
+            Entry::Unheard { peer } => {
+                let why = "it broke the rules too often, or lied".to_owned();
+                self.tell(Report::Heard { peer: self.name(peer), heard: false, why }).await;
+            }
+            Entry::HeardAgain { peer } => {
+                self.tell(Report::Heard { peer: self.name(peer), heard: true, why: String::new() }).await;
+            }
+            Entry::Refused { from, rule } => tracing::debug!(from = self.name(from), ?rule, "refused"),
+            _ => {}
+        }
+    }
+
+    async fn deed(&self, deed: Deed) {
+        if !self.alone && self.rounds == Rounds::OfChain {
+            // Without a ledger there is nobody to tell.
+            let _ = self.deeds.send(deed).await;
+        }
+    }
+
+    fn name(&self, node: NodeId) -> String {
+        self.names.get(&node).map_or_else(|| node.to_string(), ToString::to_string)
+    }
+
+    async fn tell(&self, report: Report) {
+        tell(&self.reports, report).await;
+    }
+}
+
+/// Whoever reads may be slow; if nobody does, the node goes on.
+async fn tell(reports: &mpsc::Sender<Report>, report: Report) {
+    let _ = reports.send(report).await;
+}
+
+fn start_network(options: &Options, charter: &Charter, peers: PathBuf) -> Result<Handle> {
+    let secret = *options.identity.peer().secret();
+    let swarm = net::SwarmId(charter.id());
+    let mut config = match options.listen {
+        Listen::Loopback => Config::on_loopback(secret, swarm),
+        Listen::Port(port) => {
+            let mut config = Config::new(secret, swarm);
+            config.listen = net::listen_on(port);
+            config
+        }
+    };
+    (config.lan, config.port_mapping) = (options.look_around, options.look_around);
+    config.folder = Some(peers);
+    if !options.alone {
+        config.bootstrap.clone_from(&options.invite.peers);
+    }
+    let (handle, mut events) = Network::start(config)?;
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            tracing::debug!(?event, "network");
+        }
+    });
+    Ok(handle)
+}
+
+/// Takes the node's place on the chain, asking again for a while if it does not answer.
+async fn take_place(
+    options: &Options,
+    place: &Place,
+    charter: &Charter,
+    folder: &std::path::Path,
+    words: mpsc::Sender<Word>,
+) -> Result<Ledger> {
+    let begin = Instant::now();
+    loop {
+        match try_place(options, place, charter, folder, words.clone()).await {
+            Err(why) if is_passing(&why) && begin.elapsed() < CHAIN_PATIENCE => {
+                tracing::info!(%why, "the chain is asked again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn try_place(
+    options: &Options,
+    place: &Place,
+    charter: &Charter,
+    folder: &std::path::Path,
+    words: mpsc::Sender<Word>,
+) -> Result<Ledger> {
+    let manifest = place.contracts.as_deref().map(chain::Manifest::from_json).transpose()?;
+    let chain = Chain::connect_with(&place.rpc, Some(place.chain), manifest, Patience::default()).await?;
+    let swarm = chain::SwarmId(place.swarm);
+    if options.alone {
+        return Ledger::watch(chain, swarm, charter.id(), words).await;
+    }
+    let account = Account::open(&chain, options.identity.wallet(), Some(options.home.folder()))?;
+    Ledger::join(account, options.identity.peer(), swarm, charter.id(), folder, words).await
+}
+
+/// Whether it may be otherwise the next time.
+fn is_passing(why: &Error) -> bool {
+    matches!(why, Error::Chain(chain::Error::Unreachable { .. }))
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the process takes, where the system says so.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line.and_then(|l| l.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0);
+    kib << 10
+}
