@@ -1,0 +1,77 @@
+//! The built-in environments, by name.
+
+use crate::environment::Environment;
+use crate::family::{Family, Levels, Unfit};
+use crate::{algorithmic as alg, arithmetic as ari};
+use std::sync::LazyLock;
+
+/// A family that is built in: as an environment, and how to make one of it with parameters of one's own.
+struct Entry {
+    environment: Box<dyn Environment>,
+    of: fn(&str) -> Result<Box<dyn Environment>, Unfit>,
+}
+
+fn entry<F: Family>() -> Entry {
+    Entry { environment: Box::new(Levels::<F>::built_in()), of: |text| Ok(Box::new(Levels::<F>::of(text)?)) }
+}
+
+/// All of them, in alphabetical order.
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    let mut entries = vec![entry::<ari::ChainSum>(), entry::<ari::Products>(), entry::<alg::SpellBackward>()];
+    entries.sort_by(|a, b| a.environment.name().cmp(b.environment.name()));
+    entries
+});
+
+fn find(name: &str) -> Option<&'static Entry> {
+    let at = ENTRIES.binary_search_by(|entry| entry.environment.name().cmp(name)).ok()?;
+    ENTRIES.get(at)
+}
+
+/// The built-in environment of this name.
+pub fn environment(name: &str) -> Option<&'static dyn Environment> {
+    find(name).map(|entry| &*entry.environment)
+}
+
+/// The names of all built-in environments, in alphabetical order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().map(|entry| entry.environment.name())
+}
+
+/// A built-in environment with parameters of one's own, as JSON: it has one level. What is left out has the public package's default.
+pub fn configured(name: &str, parameters: &str) -> Result<Box<dyn Environment>, Unfit> {
+    (find(name).ok_or_else(|| unknown(name))?.of)(parameters)
+}
+
+pub(crate) fn unknown(name: &str) -> Unfit {
+    Unfit::Unknown { name: name.chars().take(100).collect(), known: names().collect::<Vec<_>>().join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_environment_is_found_by_its_name() {
+        for name in names() {
+            assert_eq!(environment(name).unwrap().name(), name);
+            assert_eq!(configured(name, "{}").unwrap().levels(), 1);
+        }
+        assert!(environment("chess").is_none());
+    }
+
+    #[test]
+    fn parameters_are_read_or_refused_with_a_remedy() {
+        let long = configured("chain_sum", r#"{"min_terms":9,"max_terms":9}"#).unwrap();
+        assert_eq!(long.task(1, 0).question.matches([' ']).count(), 2 + 16 + 5, "{:?}", long.task(1, 0));
+        for (name, parameters, said) in [
+            ("chess", "{}", "choose one of"),
+            ("chain_sum", "{\"terms\":1}", "its defaults are {\"min_terms\":2"),
+            ("chain_sum", "{\"max_terms\":1000}", "`max_terms` is 1000: take a value from 1 to 64"),
+            ("chain_sum", "{\"min_terms\":7}", "`min_terms` is more than `max_terms`"),
+            ("chain_sum", "[", "no parameters of `chain_sum`"),
+        ] {
+            let why = configured(name, parameters).unwrap_err().to_string();
+            assert!(why.contains(said), "{why}");
+        }
+    }
+}
