@@ -30,7 +30,7 @@ const REWARD: Credits = Credits::whole(10);
 /// What each has at stake.
 const BOND: Credits = Credits::whole(5);
 /// How long a node has to end by itself.
-const FAREWELL: Duration = Duration::from_secs(20);
+const FAREWELL: Duration = Duration::from_secs(90);
 /// How long the first one has until it listens.
 const AWAKENING: Duration = Duration::from_secs(60);
 /// The longest line that a node may say.
@@ -283,10 +283,10 @@ async fn found(
     let rules = Rules {
         start: Time(0),
         period: 1,
-        commit_time: 30,
-        reveal_time: 6,
-        score_time: 6,
-        challenge_time: 8,
+        commit_time: 10,
+        reveal_time: 3,
+        score_time: 3,
+        challenge_time: 3,
         seats: 64,
         quorum: 2,
         bond: BOND,
@@ -296,7 +296,7 @@ async fn found(
     };
     let made = chain.head().await?.0;
     let account = account.labelled(format!("founded after block {made}"));
-    let swarm = account.create_swarm(&rules, charter.name()).await?;
+    let swarm = account.create_swarm(&rules, &charter.name).await?;
     account.deposit(Wei(POOL.0)).await?;
     account.top_up(swarm, POOL).await?;
     let kept = serde_json::to_vec(&Kept { charter: charter.id(), swarm: swarm.0 }).unwrap_or_default();

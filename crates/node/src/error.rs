@@ -37,6 +37,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A home in which no node has run.
+    #[error("no node has run in {}: name another folder with --home", folder.display())]
+    NoLog {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Something of the charter.
     #[error(transparent)]
     Swarm(#[from] swarm::Error),

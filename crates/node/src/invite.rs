@@ -100,3 +100,50 @@ fn check_of(bytes: &[u8]) -> [u8; CHECK] {
     blake3::Hasher::new_derive_key("starling 2026 invite").update(bytes).finalize_xof().fill(&mut check);
     check
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn invite() -> Invite {
+        let place = Place { rpc: "http://127.0.0.1:8545".to_owned(), chain: 7, swarm: 3, contracts: None };
+        let peers = vec!["/ip4/127.0.0.1/udp/4747/quic-v1".parse().unwrap()];
+        Invite { charter: Charter::new(), place: Some(place), peers }
+    }
+
+    #[test]
+    fn an_invite_is_one_word_that_survives_being_broken_into_lines() {
+        let word = invite().to_string();
+        assert!(word.starts_with("starling1") && !word.contains(char::is_whitespace), "{word}");
+        assert_eq!(word.parse::<Invite>().unwrap(), invite());
+        let broken: String = word.chars().flat_map(|c| [Some(c), (c == 'A').then_some('\n')]).flatten().collect();
+        assert_eq!(broken.parse::<Invite>().unwrap(), invite());
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_is_said() {
+        let why = |text: &str| text.parse::<Invite>().unwrap_err().to_string();
+        assert!(why("hello").contains("it begins otherwise"));
+        assert!(why("starling9abc").contains("another version"));
+        let word = invite().to_string();
+        assert!(why(&word[..word.len() - 9]).contains("missing"));
+        assert!(why(&"starling1A".repeat(9999)).contains("too long"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_changed_character_goes_unnoticed(at in 0..200usize, other in "[A-Za-z0-9_-]") {
+            let word = invite().to_string();
+            let at = at % word.len();
+            prop_assume!(!word[at..].starts_with(&other));
+            let changed = format!("{}{other}{}", &word[..at], &word[at + 1..]);
+            prop_assert!(changed.parse::<Invite>().is_err());
+        }
+
+        #[test]
+        fn any_text_is_an_invite_or_an_error(text in "(starling1)?\\PC{0,300}") {
+            let _ = text.parse::<Invite>();
+        }
+    }
+}

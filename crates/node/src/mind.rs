@@ -10,9 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use exact::{Device, Limits};
-use lm::checkpoint::Store;
+use lm::checkpoint::{CheckpointError, Store};
 use lm::{Config, Files, Model, wren};
-use swarm::{Ask, Auditor, Charter, Claim, Draw, Finding, Lesson, Memory, NodeId, Pupil, RewardManager, Said, Tongue, Trainer};
+use swarm::{
+    Ask, Charter, Claim, Draw, Finding, Lesson, NodeId, Pupil, Question, RewardManager, Said, Tongue, Trainer,
+};
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
@@ -20,8 +22,6 @@ use crate::weights::Weights;
 
 /// Checkpoints that are kept: the last, and the one before in case the disk has damaged it.
 const KEPT: usize = 2;
-/// The note of a checkpoint that has the node's memory.
-const MEMORY: &str = "memory";
 
 /// Something to compute.
 #[derive(Debug)]
@@ -30,7 +30,9 @@ pub(crate) enum Job {
     Learn { round: u64, lessons: Vec<Lesson> },
     Audit { round: u64, peer: NodeId, weights: Weights, claims: Vec<Claim> },
     Examine { round: u64, count: usize },
-    Save { round: u64, memory: Vec<u8> },
+    Save { round: u64 },
+    /// Learn what was learned before and not saved; it has to come to this root.
+    Redo { round: u64, lessons: Vec<Lesson>, root: [u8; 32] },
     /// Take up another's weights, as a newcomer does.
     TakeUp { weights: Weights },
 }
@@ -42,8 +44,10 @@ pub(crate) enum Thought {
     Learned { round: u64, weights: Weights, took: Duration },
     Audited { round: u64, peer: NodeId, finding: Finding },
     Examined { round: u64, right: f64, asked: usize },
-    /// Weights were taken up, or are not what they should be.
-    TakenUp { took: bool },
+    /// What was learned before was learned again, and whether it came to the same.
+    Redone { round: u64, root: [u8; 32], same: bool },
+    /// Another's weights were taken up.
+    TakenUp { root: [u8; 32] },
     /// Something that the node can live with.
     Trouble { part: &'static str, why: String },
     /// Something that it cannot.
@@ -55,8 +59,9 @@ pub(crate) enum Thought {
 pub(crate) struct Woken {
     pub(crate) root: [u8; 32],
     pub(crate) tongue: Tongue,
-    /// What the node remembered when it last saved itself.
-    pub(crate) memory: Option<Memory>,
+    /// The round after which it was saved, if it was.
+    pub(crate) learned: Option<u64>,
+    /// What the model and all that it learns and answers with take.
     pub(crate) memory_bytes: u64,
 }
 
@@ -86,7 +91,7 @@ impl Mind {
         let run = move || {
             let mut thinker = match Thinker::new(&charter, &folder, threads, limits) {
                 Ok((thinker, woken)) => {
-                    let _ = woke.send(Ok((thinker.model.config().clone(), woken)));
+                    let _ = woke.send(Ok((thinker.pupil.model().config().clone(), woken)));
                     thinker
                 }
                 Err(why) => {
@@ -95,11 +100,10 @@ impl Mind {
                 }
             };
             for job in take {
-                let thought = thinker.think(job).unwrap_or_else(Thought::Broken.into_some());
+                let thought = thinker.think(job).unwrap_or_else(|why| Some(Thought::Broken(why)));
+                let heard = thought.is_none_or(|thought| say.blocking_send(thought).is_ok());
                 left.fetch_sub(1, Ordering::AcqRel);
-                if let Some(thought) = thought
-                    && say.blocking_send(thought).is_err()
-                {
+                if !heard {
                     break;
                 }
             }
@@ -126,5 +130,118 @@ impl Mind {
     /// The model's shape.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+}
+
+/// What the thread has.
+struct Thinker {
+    pupil: Pupil,
+    tongue: Tongue,
+    draw: Draw,
+    store: Store,
+    limits: Limits,
+}
+
+impl Thinker {
+    fn new(charter: &Charter, folder: &Path, threads: usize, limits: Limits) -> Result<(Thinker, Woken)> {
+        let device = Device::cpu(threads.max(1));
+        let (prompt, answer) = (charter.answers.prompt, charter.answers.tokens);
+        let (model, tongue) = if charter.model == "wren" {
+            (wren::load(&device, limits)?, Tongue::wren(prompt, answer))
+        } else {
+            let files = Files::open(PathBuf::from(&charter.model))?;
+            let tongue = Tongue::words(files.language()?.clone(), files.config().vocabulary, prompt, answer);
+            (files.load(&device, limits, &mut |_, _| {})?, tongue)
+        };
+        let draw = Draw::new(charter, &tongue)?;
+        let mut pupil = Pupil::new(model, charter, &tongue, limits)?;
+        let store = Store::open(&folder.join("checkpoints")).map_err(lm::Error::from)?;
+        let mut learned = None;
+        store.resume(|found| {
+            learned = pupil.restore(found).map_err(Error::from)?;
+            Ok::<(), Error>(())
+        })?;
+        let root = pupil.root()?;
+        let woken = Woken { root, tongue: tongue.clone(), learned, memory_bytes: pupil.bytes() as u64 };
+        Ok((Thinker { pupil, tongue, draw, store, limits }, woken))
+    }
+
+    fn think(&mut self, job: Job) -> Result<Option<Thought>> {
+        let begin = Instant::now();
+        Ok(match job {
+            Job::Answer { round, stage, asks } => {
+                let root = self.pupil.root()?;
+                let answers = self.pupil.answer(&asks)?;
+                Some(Thought::Answered { round, stage, root, answers, took: begin.elapsed() })
+            }
+            Job::Learn { round, lessons } => {
+                self.pupil.learn(&lessons)?;
+                Some(Thought::Learned { round, weights: self.weights()?, took: begin.elapsed() })
+            }
+            Job::Redo { round, lessons, root } => {
+                self.pupil.learn(&lessons)?;
+                let again = self.pupil.root()?;
+                Some(Thought::Redone { round, root: again, same: again == root })
+            }
+            Job::Audit { round, peer, weights, claims } => {
+                let finding = self.audit(&weights, &claims)?;
+                Some(Thought::Audited { round, peer, finding })
+            }
+            Job::Examine { round, count } => {
+                let right = self.examine(count)?;
+                Some(Thought::Examined { round, right, asked: count })
+            }
+            Job::Save { round } => {
+                // A full disk is no reason not to learn.
+                let trouble = |why: lm::Error| Thought::Trouble { part: "disk", why: why.to_string() };
+                self.save(round).err().map(trouble)
+            }
+            Job::TakeUp { weights } => match self.pupil.take_weights(&weights.bytes, weights.root, self.limits) {
+                Ok(()) => Some(Thought::TakenUp { root: weights.root }),
+                Err(why) => Some(Thought::Trouble { part: "model", why: why.to_string() }),
+            },
+        })
+    }
+
+    fn weights(&mut self) -> Result<Weights> {
+        let root = self.pupil.root()?;
+        Ok(Weights { root, bytes: Arc::new(swarm::weight_bytes(self.pupil.model())?) })
+    }
+
+    /// Whether a model of these weights said so. Weights that are not of the root that was named are none.
+    fn audit(&self, weights: &Weights, claims: &[Claim]) -> Result<Finding> {
+        let model = match swarm::weights(self.pupil.model(), &weights.bytes, weights.root, self.limits) {
+            Ok(model) => model,
+            Err(swarm::Error::Weights { .. }) => return Ok(Finding::Withheld),
+            Err(why) => return Err(why.into()),
+        };
+        Ok(swarm::audit(&model, weights.root, claims, &self.tongue, self.limits)?)
+    }
+
+    /// The share of questions it answers rightly, of those that are never learned from, drawing its answers as it does in rounds.
+    fn examine(&mut self, count: usize) -> Result<f64> {
+        let assigned = self.draw.exam(count);
+        let ask = |(assigned, seed): (&swarm::Assigned, u64)| -> Result<Ask> {
+            Ok(Ask { prompt: self.tongue.prompt(&Question::of(&assigned.task))?, seed, samples: 1 })
+        };
+        let asks = assigned.iter().zip(0..).map(ask).collect::<Result<Vec<_>>>()?;
+        let answers = self.pupil.answer(&asks)?;
+        let right = |(assigned, said): (&swarm::Assigned, &Vec<Said>)| {
+            let text = said.first().and_then(|said| self.tongue.text(&said.tokens));
+            text.map_or(0.0, |text| f64::from(self.draw.score(assigned, &text)))
+        };
+        Ok(assigned.iter().zip(&answers).map(right).sum::<f64>() / count.max(1) as f64)
+    }
+
+    fn save(&self, round: u64) -> Result<(), lm::Error> {
+        let about = |why: swarm::Error| match why {
+            swarm::Error::Model(why) => why,
+            other => CheckpointError::Unfit { why: other.to_string() }.into(),
+        };
+        let mut saving = self.store.save(round);
+        self.pupil.save(&mut saving, Some(round)).map_err(about)?;
+        saving.finish()?;
+        self.store.collect(KEPT)?;
+        Ok(())
     }
 }

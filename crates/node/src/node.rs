@@ -6,21 +6,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chain::{Account, Chain, Identity, Key, Patience};
 use net::blob::{Blobs, Store, Uploads};
 use net::{Config, Handle, Message, Network, PeerId, Subscription, TopicRules};
-use swarm::{Charter, Effect, Entry, Event, Finding, Flock, Memory, NodeId, Seed, Verdict};
+use swarm::{Beacon, Charter, Effect, Entry, Event, Finding, Memory, NodeId, Parts, Seed, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::invite::{Invite, Place};
+use crate::journal::Journal;
 use crate::ledger::{Deed, Ledger, Word};
 use crate::mind::{Job, Mind, Thought};
 use crate::report::Report;
+use crate::status::Notes;
 use crate::weights::{self, Shelf, Weights};
 
 /// What everyone in a swarm hears.
@@ -32,6 +35,8 @@ const BLOB_BYTES: u64 = 1 << 30;
 /// Questions of an examination, and rounds from one to the next.
 const EXAM: usize = 256;
 const EXAM_EVERY: u64 = 10;
+/// Rounds from one checkpoint of the model to the next. What is lost with a killed process is learned again from the log.
+const SAVE_EVERY: u64 = 8;
 /// Messages whose verdict is still to come.
 const LIMIT_PENDING: usize = 4096;
 /// Peers whose names are known.
@@ -78,29 +83,29 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
     let charter = options.invite.charter.clone();
     let folder = options.home.swarm(&charter.id())?;
     let (mind, thoughts, woken) = Mind::wake(&charter, &folder, options.threads, options.memory_bytes)?;
+    let parts = Arc::new(Parts::new(charter.clone(), woken.tongue)?);
     let peer = PeerId::from_public_key(&options.identity.peer().public())?;
     let me = NodeId::of(peer.public_key());
-    let memory = match woken.memory {
-        Some(memory) => memory,
-        None => Memory::new(charter.id(), me, Seed(net::new_secret())),
+    let newcomer = || Memory::new(charter.id(), me, Seed(net::new_secret()));
+    let (journal, unfinished) = Journal::open(&folder.join("log"), &parts, woken.learned, newcomer)?;
+    let resumed = journal.flock().round();
+    for (round, lessons, root) in unfinished.learned {
+        mind.put(Job::Redo { round, lessons, root });
+    }
+    let mut reports = Reports { to: reports, notes: Notes::new(options.home.folder()) };
+    let started = Report::Started {
+        peer: peer.to_string(),
+        process: std::process::id(),
+        wallet: options.identity.address(Key::Wallet).to_string(),
+        swarm: charter.name.clone(),
+        model: hex(&woken.root),
+        resumed,
+        memory_bytes: woken.memory_bytes,
     };
-    let resumed = memory.learned();
-    tell(
-        &reports,
-        Report::Started {
-            peer: peer.to_string(),
-            wallet: options.identity.address(Key::Wallet).to_string(),
-            swarm: charter.name.clone(),
-            model: hex(&woken.root),
-            resumed,
-            memory_bytes: woken.memory_bytes,
-        },
-    )
-    .await;
-    let flock = Flock::new(charter.clone(), woken.tongue, memory)?;
+    reports.tell(started).await;
     let handle = start_network(&options, &charter, folder.join("peers"))?;
     let addresses = handle.until_listening().await?.iter().map(ToString::to_string).collect();
-    tell(&reports, Report::Listening { addresses }).await;
+    reports.tell(Report::Listening { addresses }).await;
     let blobs = Blobs::start(&handle, Store::open(&folder.join("blobs"), BLOB_BYTES)?, Uploads::default())?;
     let shelf = Shelf::default();
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
@@ -112,14 +117,15 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
             match take_place(&options, place, &charter, &folder, words_in.clone()).await {
                 Ok(ledger) => {
                     if let Some(agent) = ledger.agent() {
-                        tell(&reports, Report::Registered { chain: ledger.chain().title().to_owned(), agent: agent.0 }).await;
+                        let chain = ledger.chain().title().to_owned();
+                        reports.tell(Report::Registered { chain, agent: agent.0 }).await;
                     }
                     tokio::spawn(ledger.run(deeds_out));
                     Rounds::OfChain
                 }
                 Err(why) if is_passing(&why) => {
                     let why = format!("{why}; rounds go by the clock, and nobody is paid, until the node is started again");
-                    tell(&reports, Report::Trouble { part: "chain".to_owned(), why }).await;
+                    reports.tell(Report::Trouble { part: "chain".to_owned(), why }).await;
                     Rounds::ByClock
                 }
                 Err(why) => return Err(why),
@@ -127,11 +133,13 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         }
         None => Rounds::ByClock,
     };
+    // Only the ledger speaks: when it has ended, there is nothing more to hear.
+    drop(words_in);
     let node = Node {
         names: BTreeMap::from([(me, peer)]),
         me,
         charter,
-        flock,
+        journal,
         mind,
         handle,
         blobs,
@@ -144,6 +152,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         rounds,
         newest: resumed.unwrap_or(0),
         quiet_since: Instant::now(),
+        learned: woken.learned.unwrap_or(0),
         done: 0,
         wanted: options.rounds,
         alone: options.alone,
@@ -151,7 +160,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         part: Part::default(),
         peers: None,
     };
-    node.run(thoughts, subscription, words, stop).await
+    node.run(unfinished.effects, thoughts, subscription, words, stop).await
 }
 
 /// Where rounds come from.
@@ -164,13 +173,13 @@ enum Rounds {
 struct Node {
     me: NodeId,
     charter: Charter,
-    flock: Flock,
+    journal: Journal,
     mind: Mind,
     handle: Handle,
     blobs: Blobs,
     shelf: Shelf,
     deeds: mpsc::Sender<Deed>,
-    reports: mpsc::Sender<Report>,
+    reports: Reports,
     /// The peers behind the machine's names for them.
     names: BTreeMap<NodeId, PeerId>,
     /// Messages that wait for their verdict.
@@ -182,7 +191,9 @@ struct Node {
     newest: u64,
     /// Since when nothing was opened or learned.
     quiet_since: Instant,
-    /// Rounds that were learned in since the start.
+    /// The last round that was learned in.
+    learned: u64,
+    /// How many were since the start.
     done: u64,
     wanted: Option<u64>,
     alone: bool,
@@ -214,6 +225,7 @@ struct Fetched {
 impl Node {
     async fn run(
         mut self,
+        unfinished: Vec<Effect>,
         mut thoughts: mpsc::Receiver<Thought>,
         mut subscription: Subscription,
         mut words: mpsc::Receiver<Word>,
@@ -222,7 +234,10 @@ impl Node {
         let mut stop = pin!(stop);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.mind.put(Job::Examine { round: self.flock.learned().unwrap_or(0), count: EXAM });
+        self.mind.put(Job::Examine { round: self.journal.flock().round().unwrap_or(0), count: EXAM });
+        for effect in unfinished {
+            self.apply(effect).await?;
+        }
         while !self.has_left() {
             tokio::select! {
                 thought = thoughts.recv() => match thought {
@@ -237,7 +252,7 @@ impl Node {
                     }
                 }
                 _ = ticks.tick() => self.tick().await?,
-                () = &mut stop, if self.leaving.is_none() => self.leave(),
+                () = &mut stop, if self.leaving.is_none() => self.leave()?,
             }
         }
         // The chain's side takes what is due before it ends; it tells when it has.
@@ -246,7 +261,7 @@ impl Node {
             self.word(word).await?;
         }
         self.handle.stop().await;
-        let round = self.flock.learned().unwrap_or(0);
+        let round = self.journal.flock().round().unwrap_or(0);
         self.tell(Report::Ended { round }).await;
         Ok(())
     }
@@ -256,13 +271,14 @@ impl Node {
         self.leaving.is_some_and(|since| self.mind.is_idle() || since.elapsed() > LAST_ROUND)
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self) -> Result<()> {
         self.leaving = Some(Instant::now());
-        self.mind.put(Job::Examine { round: self.flock.learned().unwrap_or(0), count: EXAM });
+        self.mind.put(Job::Examine { round: self.learned, count: EXAM });
+        self.save()
     }
 
     async fn step(&mut self, event: Event) -> Result<()> {
-        for effect in self.flock.step(now_ms(), event) {
+        for effect in self.journal.step(now_ms(), event)? {
             self.apply(effect).await?;
         }
         Ok(())
@@ -283,9 +299,10 @@ impl Node {
                 }
                 Rounds::OfChain => {}
                 Rounds::ByClock => {
-                    let (round, seed) = swarm::Beacon::of(&self.charter).at(now_ms());
+                    let beacon = Beacon::new(self.charter.id(), self.charter.round.period_ms);
+                    let round = beacon.round(now_ms());
                     if round > self.newest {
-                        self.opened(round, seed).await?;
+                        self.opened(round, beacon.seed(round)).await?;
                     }
                 }
             }
@@ -366,7 +383,7 @@ impl Node {
                 self.done += 1;
                 if self.wanted.is_some_and(|wanted| self.done >= wanted) {
                     if self.leaving.is_none() {
-                        self.leave();
+                        self.leave()?;
                     }
                 } else {
                     if self.done.is_multiple_of(EXAM_EVERY) {
@@ -380,6 +397,19 @@ impl Node {
             Thought::Examined { round, right, asked } => {
                 self.tell(Report::Examined { round, right, asked }).await;
                 Ok(())
+            }
+            Thought::Redone { round, root, same: true } => {
+                self.tell(Report::Redone { round, model: hex(&root) }).await;
+                Ok(())
+            }
+            Thought::Redone { round, .. } => {
+                let why = format!("what was learned in round {round} does not come to the same weights again");
+                self.tell(Report::Trouble { part: "model".to_owned(), why }).await;
+                Ok(())
+            }
+            Thought::TakenUp { root } => {
+                tracing::info!(root = hex(&root), "a peer's weights were taken up");
+                self.save()
             }
             Thought::Trouble { part, why } => {
                 self.tell(Report::Trouble { part: part.to_owned(), why }).await;
@@ -467,8 +497,10 @@ impl Node {
                 }
             }
             Effect::Save { round } => {
-                let memory = self.flock.memory().encode();
-                self.mind.put(Job::Save { round, memory });
+                self.learned = round;
+                if self.done.is_multiple_of(SAVE_EVERY) {
+                    self.save()?;
+                }
             }
             Effect::Log(entry) => self.logged(entry).await,
         }
@@ -490,6 +522,12 @@ impl Node {
         }
     }
 
+    /// Has the model saved as it is, and begins a new log from here.
+    fn save(&mut self) -> Result<()> {
+        self.mind.put(Job::Save { round: self.learned });
+        self.journal.rotate()
+    }
+
     async fn deed(&self, deed: Deed) {
         if !self.alone && self.rounds == Rounds::OfChain {
             // Without a ledger there is nobody to tell.
@@ -501,14 +539,23 @@ impl Node {
         self.names.get(&node).map_or_else(|| node.to_string(), ToString::to_string)
     }
 
-    async fn tell(&self, report: Report) {
-        tell(&self.reports, report).await;
+    async fn tell(&mut self, report: Report) {
+        self.reports.tell(report).await;
     }
 }
 
-/// Whoever reads may be slow; if nobody does, the node goes on.
-async fn tell(reports: &mpsc::Sender<Report>, report: Report) {
-    let _ = reports.send(report).await;
+/// Whom a node tells of itself.
+struct Reports {
+    to: mpsc::Sender<Report>,
+    notes: Notes,
+}
+
+impl Reports {
+    /// Whoever reads may be slow; if nobody does, the node goes on.
+    async fn tell(&mut self, report: Report) {
+        self.notes.take(&report);
+        let _ = self.to.send(report).await;
+    }
 }
 
 fn start_network(options: &Options, charter: &Charter, peers: PathBuf) -> Result<Handle> {
@@ -563,7 +610,7 @@ async fn try_place(
     folder: &std::path::Path,
     words: mpsc::Sender<Word>,
 ) -> Result<Ledger> {
-    let manifest = place.contracts.as_deref().map(chain::Manifest::from_json).transpose()?;
+    let manifest = place.contracts.as_deref().map(chain::Manifest::read).transpose()?;
     let chain = Chain::connect_with(&place.rpc, Some(place.chain), manifest, Patience::default()).await?;
     let swarm = chain::SwarmId(place.swarm);
     if options.alone {

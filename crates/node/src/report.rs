@@ -10,6 +10,8 @@ pub enum Report {
     Started {
         /// Its peer id.
         peer: String,
+        /// The process's number.
+        process: u32,
         /// Its wallet.
         wallet: String,
         /// The swarm's name and the first half of its id.
@@ -65,6 +67,13 @@ pub enum Report {
         model: String,
         /// What the process takes.
         resident_bytes: u64,
+    },
+    /// It has learned again what it had learned and not saved before it was interrupted.
+    Redone {
+        /// In which round that was.
+        round: u64,
+        /// The model's root afterwards, which is what it was then.
+        model: String,
     },
     /// It was examined on questions that are never learned from.
     Examined {
@@ -165,7 +174,7 @@ impl Report {
             Report::Trouble { part, why } => format!("{part}: {why}"),
             Report::Well { part } => format!("{part}: well again"),
             Report::Ended { round } => format!("leaves after round {round}"),
-            Report::Opened { .. } | Report::Did { .. } => return None,
+            Report::Opened { .. } | Report::Did { .. } | Report::Redone { .. } => return None,
         })
     }
 }

@@ -9,12 +9,15 @@ mod identity;
 mod invite;
 mod join;
 mod model;
+mod replay;
+mod status;
+mod swarm;
 mod up;
 
 use std::io::{Error, ErrorKind};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// An open network for machine intelligence: machines that learn together and prove to each other, bit by bit, that they did.
 #[derive(Parser)]
@@ -32,6 +35,13 @@ enum Command {
     Join(join::Options),
     /// Print the invite to a swarm that runs or ran here, or say what is in one.
     Invite(invite::Options),
+    /// What a swarm has agreed on: write a charter to begin with
+    #[command(subcommand)]
+    Swarm(swarm::Command),
+    /// How a node of this machine is
+    Status(status::Options),
+    /// Go through a node's rounds again, step by step, from its event log
+    Replay(replay::Options),
     /// Can this machine take part? Looks for peers, and says in words what it finds and what to do.
     Doctor(doctor::Options),
     /// Move large files by the hash of their bytes: every byte is checked, whoever sends it.
@@ -46,6 +56,11 @@ enum Command {
     Model(model::Command),
     /// Talk with a model on this machine
     Chat(chat::Options),
+    /// What your shell needs to complete our commands: `starling completions bash > …`
+    Completions {
+        /// Your shell
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -54,6 +69,13 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Join(options) => join::run(&options),
         Command::Invite(options) => invite::run(&options),
+        Command::Swarm(command) => swarm::run(&command),
+        Command::Status(options) => status::run(&options),
+        Command::Replay(options) => replay::run(&options),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "starling", &mut std::io::stdout());
+            Ok(())
+        }
         Command::Blob(options) => blob::run(&options),
         Command::Identity(options) => identity::run(&options),
         Command::Chain(command) => chain::run(&command),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chain::{
     Account, AgentId, Chain, Credits, Cursor, Event, Follower, Hash, Money, PeerKey, Reward, RoundId, Rules,
-    Step, SwarmId, Time,
+    Step, Swarm, SwarmId, Time,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -24,6 +24,8 @@ use play::{Act, Terms, Play};
 /// A peer's public key, as the chain and the network both know it.
 pub type Peer = [u8; 33];
 
+/// What no agent is called: they are numbered from 1.
+const NOBODY: AgentId = AgentId(0);
 /// Rounds that are played at once; the oldest is given up for a new one.
 const LIMIT_PLAYS: usize = 64;
 /// Shares that are claimed in one transaction.
@@ -32,6 +34,8 @@ const CLAIMED_AT_ONCE: usize = 8;
 const LOOK: Duration = Duration::from_millis(200);
 /// The longest, while it does not answer.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How long rounds that this node has a part in may take to end when it leaves.
+const FAREWELL: Duration = Duration::from_secs(30);
 /// How long another node is given to open a round before the next one does.
 const TURN: Duration = Duration::from_millis(250);
 
@@ -40,8 +44,6 @@ const TURN: Duration = Duration::from_millis(250);
 pub enum Word {
     /// A round was opened. Its seed is for drawing its tasks.
     Opened { round: u64, seed: [u8; 32] },
-    /// Scores of the others are wanted now.
-    WantsOpinions { round: u64 },
     /// This node was paid.
     Paid { round: u64, amount: Credits },
     /// Something was done there.
@@ -68,13 +70,11 @@ pub enum Deed {
 /// A node's place in a swarm on a chain.
 #[derive(Debug)]
 pub struct Ledger {
-    account: Account,
-    agent: AgentId,
+    chain: Chain,
     swarm: SwarmId,
     rules: Rules,
-    /// Makes the salts of commitments, which must be the same after a restart.
-    salt: [u8; 32],
-    file: PathBuf,
+    /// Who acts; nobody, if the node only watches.
+    actor: Option<Actor>,
     kept: Kept,
     plays: BTreeMap<u64, Play>,
     peers: BTreeMap<AgentId, Option<Peer>>,
@@ -83,6 +83,17 @@ pub struct Ledger {
     /// The round after which the node wants another, since when.
     ready: Option<(u64, Instant)>,
     words: mpsc::Sender<Word>,
+}
+
+/// Who acts for the node.
+#[derive(Clone, Debug)]
+struct Actor {
+    account: Account,
+    agent: AgentId,
+    /// Makes the salts of commitments, which must be the same after a restart.
+    salt: [u8; 32],
+    /// Where what outlives the process is kept.
+    file: PathBuf,
 }
 
 /// What outlives the process.
@@ -123,10 +134,7 @@ impl Ledger {
         words: mpsc::Sender<Word>,
     ) -> Result<Ledger> {
         let chain = account.chain().clone();
-        let found = chain.swarm(swarm).await?;
-        if found.rules.spec.0 != spec {
-            return Err(Error::OtherSwarm { swarm: swarm.0, chain: chain.title().to_owned() });
-        }
+        let found = meant(&chain, swarm, spec).await?;
         let agent = account.register(key, "").await?;
         let judge = chain.swarms()?;
         let staked = chain.bond(agent, judge).await?.staked;
@@ -146,35 +154,49 @@ impl Ledger {
             Err(why) => return Err(Error::file("reading", &file, why)),
         };
         let salt = blake3::derive_key("starling 2026 salts of commitments", key.secret().as_slice());
-        Ok(Ledger {
-            account,
-            agent,
-            swarm,
+        let actor = Actor { account, agent, salt, file };
+        Ok(Self::new(chain, found, Some(actor), kept, words))
+    }
+
+    /// Watches a swarm's rounds without a place in it.
+    pub async fn watch(
+        chain: Chain,
+        swarm: SwarmId,
+        spec: [u8; 32],
+        words: mpsc::Sender<Word>,
+    ) -> Result<Ledger> {
+        let found = meant(&chain, swarm, spec).await?;
+        Ok(Self::new(chain, found, None, Kept::default(), words))
+    }
+
+    fn new(chain: Chain, found: Swarm, actor: Option<Actor>, kept: Kept, words: mpsc::Sender<Word>) -> Ledger {
+        Ledger {
+            chain,
+            swarm: found.id,
             rules: found.rules,
-            salt,
-            file,
+            actor,
             kept,
             plays: BTreeMap::new(),
             peers: BTreeMap::new(),
             newest: found.rounds,
             ready: None,
             words,
-        })
+        }
     }
 
-    /// Who the node is on the chain.
-    pub fn agent(&self) -> AgentId {
-        self.agent
+    /// Who the node is on the chain, if it has a place there.
+    pub fn agent(&self) -> Option<AgentId> {
+        self.actor.as_ref().map(|actor| actor.agent)
     }
 
-    /// The newest round that was opened before the node came.
-    pub fn newest(&self) -> u64 {
-        self.newest
+    /// Which chain.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     /// Plays until told to leave, or until nobody tells it anything any more.
     pub async fn run(mut self, mut deeds: mpsc::Receiver<Deed>) {
-        let chain = self.account.chain().clone();
+        let chain = self.chain.clone();
         let begin = match self.kept.block {
             Some(block) => block,
             None => loop {
@@ -190,10 +212,14 @@ impl Ledger {
         let least = LOOK.max(Duration::from_millis(chain.preset().poll_ms));
         let mut wait = least;
         let mut troubled = false;
+        let mut leaving: Option<Instant> = None;
         loop {
+            if leaving.is_some_and(|since| since.elapsed() > FAREWELL || self.plays.values().all(|p| p.kept().is_none())) {
+                break;
+            }
             tokio::select! {
-                deed = deeds.recv() => match deed {
-                    Some(Deed::Leave) | None => break,
+                deed = deeds.recv(), if leaving.is_none() => match deed {
+                    Some(Deed::Leave) | None => { leaving = Some(Instant::now()); continue }
                     Some(deed) => { self.take(deed); continue }
                 },
                 Some(done) = acts.join_next() => {
@@ -255,23 +281,18 @@ impl Ledger {
                 self.happened(block, transaction, &event).await?;
             }
         }
-        let chain = self.account.chain().clone();
+        let chain = self.chain.clone();
         let time = if chain.money() == Money::Private { now() } else { chain.head().await?.1 };
         let mut over = Vec::new();
-        let mut wanted = Vec::new();
         for (round, play) in &mut self.plays {
-            if time >= play.terms.reveal && time < play.terms.score {
-                wanted.push(*round);
-            }
-            if let Some(act) = play.next(time) {
-                acts.spawn(perform(self.account.clone(), play.id, self.agent, self.salt, act));
+            if let Some(actor) = &self.actor
+                && let Some(act) = play.next(time)
+            {
+                acts.spawn(perform(actor.clone(), play.id, act));
             }
             if let Some(share) = play.share(time) {
                 over.push((*round, share));
             }
-        }
-        for round in wanted {
-            self.say(Word::WantsOpinions { round }).await;
         }
         if !over.is_empty() {
             for (round, share) in over {
@@ -292,7 +313,7 @@ impl Ledger {
     async fn happened(&mut self, block: u64, transaction: Hash, event: &Event) -> Result<()> {
         let Some(id) = round_of(event).filter(|id| id.swarm == self.swarm) else { return Ok(()) };
         if let Event::RoundOpened { .. } = event {
-            let round = self.account.chain().round(id).await?;
+            let round = self.chain.round(id).await?;
             let terms = Terms {
                 commit: round.commit_ends,
                 reveal: round.reveal_ends,
@@ -300,7 +321,7 @@ impl Ledger {
                 challenge: u64::from(self.rules.challenge_time),
                 quorum: round.quorum,
             };
-            let mut play = Play::new(id, terms, block, self.agent);
+            let mut play = Play::new(id, terms, block, self.agent().unwrap_or(NOBODY));
             if let Some(root) = self.kept.roots.get(&id.number) {
                 play.made(*root);
             }
@@ -318,11 +339,11 @@ impl Ledger {
         if let Event::Committed { agent, .. } = event
             && !self.peers.contains_key(agent)
         {
-            let known = self.account.chain().agent(*agent).await?;
+            let known = self.chain.agent(*agent).await?;
             self.peers.insert(*agent, known.and_then(|a| a.peer).map(|p| p.0));
         }
         if let Event::Claimed { agent, amount, .. } = event
-            && *agent == self.agent
+            && Some(*agent) == self.agent()
         {
             self.say(Word::Paid { round: id.number, amount: *amount }).await;
         }
@@ -334,26 +355,26 @@ impl Ledger {
 
     /// Opens the next round if this node is ready, its time has come, and nobody whose turn was earlier did.
     fn open(&mut self, acts: &mut JoinSet<Done>) {
-        let Some((round, since)) = self.ready else { return };
+        let (Some((round, since)), Some(actor)) = (self.ready, &self.actor) else { return };
         if round < self.newest {
             self.ready = None;
             return;
         }
         let mut others: Vec<AgentId> = self.plays.get(&round).map(|p| p.agents().collect()).unwrap_or_default();
-        if !others.contains(&self.agent) {
-            others.push(self.agent);
+        if !others.contains(&actor.agent) {
+            others.push(actor.agent);
         }
         others.sort_by_key(|a| *blake3::hash(&[a.0.to_le_bytes(), round.to_le_bytes()].concat()).as_bytes());
-        let rank = others.iter().position(|a| *a == self.agent).unwrap_or(0) as u32;
+        let rank = others.iter().position(|a| *a == actor.agent).unwrap_or(0) as u32;
         if since.elapsed() < TURN * rank {
             return;
         }
-        self.ready = None;
-        let (account, swarm) = (self.account.clone(), self.swarm);
+        let (account, swarm) = (actor.account.clone(), self.swarm);
         acts.spawn(async move {
             let outcome = open(&account, swarm, round).await;
             Done { round, what: "open", outcome }
         });
+        self.ready = None;
     }
 
     async fn done(&mut self, done: Done) {
@@ -381,16 +402,14 @@ impl Ledger {
 
     /// Claims shares if there are so many.
     async fn claim(&mut self, at_least: usize) -> Result<()> {
-        if self.kept.shares.len() < at_least {
-            return Ok(());
-        }
+        let Some(actor) = self.actor.as_ref().filter(|_| self.kept.shares.len() >= at_least) else { return Ok(()) };
         let some: Vec<Share> = self.kept.shares.iter().take(CLAIMED_AT_ONCE).cloned().collect();
         let id = |round| RoundId { swarm: self.swarm, number: round };
         let rewards: Vec<Reward> = some
             .iter()
             .map(|s| Reward { round: id(s.round), seat: s.seat, result: s.result.clone() })
             .collect();
-        match self.account.claim(self.agent, &rewards).await {
+        match actor.account.claim(actor.agent, &rewards).await {
             // One of them is not to be had: they are not tried again, since the chain's answer would be the same.
             Ok(()) | Err(chain::Error::WouldFail { .. } | chain::Error::Reverted { .. }) => {
                 self.kept.shares.drain(..some.len());
@@ -402,11 +421,12 @@ impl Ledger {
     }
 
     fn keep(&self) {
+        let Some(Actor { file, .. }) = &self.actor else { return };
         let bytes = serde_json::to_vec(&self.kept).unwrap_or_default();
-        let new = self.file.with_extension("new");
-        let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, &self.file));
+        let new = file.with_extension("new");
+        let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, file));
         if let Err(why) = written {
-            tracing::warn!(file = %self.file.display(), %why, "the ledger's notes could not be kept");
+            tracing::warn!(file = %file.display(), %why, "the ledger's notes could not be kept");
         }
     }
 
@@ -416,8 +436,18 @@ impl Ledger {
     }
 }
 
+/// The swarm of this number, if it was made for this charter.
+async fn meant(chain: &Chain, swarm: SwarmId, spec: [u8; 32]) -> Result<Swarm> {
+    let found = chain.swarm(swarm).await?;
+    if found.rules.spec.0 == spec {
+        return Ok(found);
+    }
+    Err(Error::OtherSwarm { swarm: swarm.0, chain: chain.title().to_owned() })
+}
+
 /// Does it.
-async fn perform(account: Account, round: RoundId, agent: AgentId, salt: [u8; 32], act: Act) -> Done {
+async fn perform(actor: Actor, round: RoundId, act: Act) -> Done {
+    let Actor { account, agent, salt, .. } = actor;
     let what = act.name();
     let outcome = match act {
         Act::Commit(root) => account.commit(round, agent, root, salt_of(&salt, round)).await,

@@ -1,10 +1,10 @@
-//! What is shown of a flock: a line for each round, and at the end what was learned.
+//! What is shown of a colony: a line for each round, and at the end what was learned.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use chain::Credits;
-use node::{Flock, News, Report};
+use node::{Colony, News, Report};
 use serde_json::{Value, json};
 
 /// What is known of each node, and of the rounds they are in.
@@ -145,7 +145,7 @@ impl Board {
         format!("{:.0} s", self.begin.elapsed().as_secs_f64())
     }
 
-    /// A peer by its name in the flock, if it is one of them.
+    /// A peer by its name in the colony, if it is one of them.
     fn known(&self, peer: &str) -> String {
         let found = self.birds.iter().find(|b| b.peer == peer);
         found.map_or_else(|| node::bird(peer), |b| format!("node {}", b.name))
@@ -196,8 +196,8 @@ impl Board {
     }
 
     /// That it has begun, for programs.
-    pub(crate) fn begun(&self, flock: &Flock) -> Value {
-        json!({"begun": {"nodes": flock.names(), "rpc": flock.rpc(), "swarm": flock.swarm(), "invite": flock.invite().to_string()}})
+    pub(crate) fn begun(&self, colony: &Colony) -> Value {
+        json!({"begun": {"nodes": colony.names(), "rpc": colony.rpc(), "swarm": colony.swarm(), "invite": colony.invite().to_string()}})
     }
 
     /// What was learned, for programs.

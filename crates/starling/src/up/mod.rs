@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use node::{Charter, Flock, News, Plan};
+use node::{Charter, Colony, News, Plan, Play, Practised};
 
 use crate::join::default_folder;
 use board::Board;
@@ -82,28 +82,28 @@ async fn fly(options: &Options) -> Done {
     };
     let json = options.json;
     if !json {
-        say!("Starling {}: {} in {}", env!("CARGO_PKG_VERSION"), plan.charter.name(), folder.display());
+        say!("Starling {}: {} in {}", env!("CARGO_PKG_VERSION"), plan.charter.name, folder.display());
     }
     let mut told = Ok(());
-    let mut flock = Flock::start(&plan, |what| {
+    let mut colony = Colony::start(&plan, |what| {
         if !json && told.is_ok() {
             told = writeln!(io::stdout(), "  {what}");
         }
     })
     .await?;
     told?;
-    let mut board = Board::new(flock.names(), begin);
+    let mut board = Board::new(colony.names(), begin);
     if json {
-        say!("{}", board.begun(&flock));
+        say!("{}", board.begun(&colony));
     } else {
-        say!("  others join with   starling join {}…  (`starling invite` prints it whole)", head(&flock));
-        std::fs::write(folder.join("invite"), flock.invite().to_string())?;
+        say!("  others join with   starling join {}…  (`starling invite` prints it whole)", head(&colony));
+        std::fs::write(folder.join("invite"), colony.invite().to_string())?;
         say!("  Ctrl-C ends it; run it again, and it goes on where it was.\n");
     }
     let mut leaving = false;
     loop {
         tokio::select! {
-            news = flock.next() => match news {
+            news = colony.next() => match news {
                 Some((i, news)) => tell(&mut board, i, &news, json)?,
                 None => break,
             },
@@ -112,11 +112,11 @@ async fn fly(options: &Options) -> Done {
                 if !json {
                     say!("\nleaving: each node finishes what it is at");
                 }
-                flock.farewell();
+                colony.farewell();
             }
         }
     }
-    let purses = flock.purses().await?;
+    let purses = colony.purses().await?;
     if json {
         say!("{}", board.ended(&purses));
     } else {
@@ -124,7 +124,7 @@ async fn fly(options: &Options) -> Done {
             say!("{line}");
         }
     }
-    flock.ended().await;
+    colony.ended().await;
     Ok(())
 }
 
@@ -149,15 +149,30 @@ fn charter(options: &Options) -> Done<Charter> {
             let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
             Charter::from_toml(&text).map_err(|e| format!("{}: {e}", file.display()))?
         }
-        None => Charter::default(),
+        None => Charter::new(),
     };
     if !options.env.is_empty() {
-        charter = charter.with_environments(&options.env)?;
+        let practised = |name: &String| Practised { name: name.clone(), weight: 1.0, level: 0 };
+        charter.environments = options.env.iter().map(practised).collect();
     }
     if let Some(game) = &options.game {
-        charter = charter.with_game(game)?;
+        charter.game = play(game, charter.game)?;
     }
+    charter.check()?;
     Ok(charter)
+}
+
+/// A game by name: as the charter has it, if it is that one, else with the usual numbers.
+fn play(name: &str, known: Play) -> Done<Play> {
+    match (name, known) {
+        ("share", Play::Share { own, foreign }) => Ok(Play::Share { own, foreign }),
+        ("share", _) => Ok(Charter::new().game),
+        ("debate", Play::Debate { tasks, critiques, candidates, foreign }) => {
+            Ok(Play::Debate { tasks, critiques, candidates, foreign })
+        }
+        ("debate", _) => Ok(Play::Debate { tasks: 8, critiques: 1, candidates: 3, foreign: 16 }),
+        _ => Err(format!("{name} is no game: there are share and debate").into()),
+    }
 }
 
 /// Removes what an earlier run left, and nothing that is not ours.
@@ -179,6 +194,6 @@ fn forget(folder: &std::path::Path) -> Done {
 }
 
 /// The beginning of the invite.
-fn head(flock: &Flock) -> String {
-    flock.invite().to_string().chars().take(24).collect()
+fn head(colony: &Colony) -> String {
+    colony.invite().to_string().chars().take(24).collect()
 }

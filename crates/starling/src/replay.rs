@@ -1,0 +1,88 @@
+//! `starling replay`: a node's rounds again, step by step.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use node::{Effect, Entry, Event, Home};
+
+use crate::join::default_folder;
+
+/// Which node, and which of its rounds.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The node's home; the first node of `starling up` if not given
+    #[arg(long, value_name = "FOLDER")]
+    home: Option<PathBuf>,
+    /// Show this round only
+    #[arg(long, value_name = "N")]
+    round: Option<u64>,
+    /// One JSON object per step: its time, its event, and what was to be done about it
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let home = match &options.home {
+        Some(home) => home.clone(),
+        None => default_folder("up")?.join("nodes").join("1"),
+    };
+    let mut failed = None;
+    let mut begin = None;
+    let steps = node::replay(&Home::open(&home)?, |at, event, effects, flock| {
+        let shown = options.round.is_none_or(|round| flock.round() == Some(round));
+        if failed.is_some() || !shown {
+            return;
+        }
+        let begin = *begin.get_or_insert(at);
+        let told = if options.json {
+            let step = serde_json::json!({ "at_ms": at, "event": event, "effects": effects });
+            writeln!(std::io::stdout(), "{step}")
+        } else {
+            show(at - begin, event, effects)
+        };
+        failed = told.err();
+    })?;
+    if let Some(why) = failed {
+        return Err(why.into());
+    }
+    if !options.json {
+        writeln!(std::io::stdout(), "{steps} steps, each of which came to the same again, to the bit")?;
+    }
+    Ok(())
+}
+
+/// A step as people can follow it; ticks at which nothing happened are left out.
+fn show(at: u64, event: &Event, effects: &[Effect]) -> std::io::Result<()> {
+    let mut lines = Vec::new();
+    match event {
+        Event::Opened { round, .. } => lines.push(format!("round {round} is opened")),
+        Event::Heard { from, bytes, .. } => lines.push(format!("{from} says {} bytes", bytes.len())),
+        Event::Answered { stage, answers, .. } => {
+            lines.push(format!("the model has answered {} prompts of stage {stage}", answers.len()));
+        }
+        Event::Learned { round, .. } => lines.push(format!("the model has learned in round {round}")),
+        Event::Audited { peer, finding, .. } => lines.push(format!("{peer} was checked: {finding:?}")),
+        Event::Tick => {}
+    }
+    for effect in effects {
+        lines.push(match effect {
+            Effect::Publish(bytes) => format!("  tell the others, {} bytes", bytes.len()),
+            Effect::Answer { stage, asks, .. } => format!("  answer {} prompts of stage {stage}", asks.len()),
+            Effect::Learn { lessons, .. } => format!("  learn from {} groups of answers", lessons.len()),
+            Effect::Audit { peer, claims, .. } => format!("  check {peer}'s {} groups", claims.len()),
+            Effect::Commit { .. } => "  commit to what was made".to_owned(),
+            Effect::Scores { round, of } => format!("  score {} others for round {round}", of.len()),
+            Effect::Judge { verdict, .. } => format!("  {verdict:?} the message"),
+            Effect::Save { .. } => "  save".to_owned(),
+            Effect::Log(Entry::Refused { from, rule }) => format!("  {from} broke the rule {rule:?}"),
+            Effect::Log(entry) => format!("  note {entry:?}"),
+        });
+    }
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{:9.3} s   {line}", at as f64 / 1000.0)?;
+    }
+    Ok(())
+}
