@@ -1,0 +1,209 @@
+//! What others say: judged, and taken or refused.
+
+use std::collections::BTreeSet;
+
+use super::Flock;
+use crate::event::{Effect, Entry};
+use crate::id::NodeId;
+use crate::limits;
+use crate::memory::Early;
+use crate::round::Round;
+use crate::rules::{Rule, Verdict, mark};
+use crate::standing::Standing;
+use crate::wire::Message;
+
+/// How a message was found to be.
+enum Judged {
+    /// New, and in order.
+    Fine,
+    /// In order, and there before.
+    Again,
+    /// Of a round to come.
+    Early,
+    Broke(Rule),
+}
+
+impl Flock {
+    pub(super) fn hears(&self, peer: NodeId) -> bool {
+        self.standings.get(&peer).is_none_or(Standing::is_heard)
+    }
+
+    pub(super) fn heard(&mut self, message: Early) {
+        let Early { ticket, from, .. } = message;
+        let verdict = match self.judge(from, &message.bytes) {
+            Judged::Fine => Verdict::Accept,
+            Judged::Again => Verdict::Ignore,
+            Judged::Early => {
+                let of_one = self.early.iter().filter(|early| early.from == from).count();
+                if of_one < limits::EARLY_OF_ONE && self.early.len() < limits::EARLY_MESSAGES {
+                    return self.early.push_back(message);
+                }
+                Verdict::Ignore
+            }
+            Judged::Broke(rule) => {
+                self.broke(from, rule);
+                rule.verdict()
+            }
+        };
+        self.effects.push(Effect::Judge { ticket, from, verdict });
+    }
+
+    fn judge(&mut self, from: NodeId, bytes: &[u8]) -> Judged {
+        if from == self.me || !self.hears(from) {
+            return Judged::Again;
+        }
+        if bytes.len() > limits::MESSAGE_BYTES {
+            return Judged::Broke(Rule::Size);
+        }
+        let Some(message) = Message::decode(bytes) else { return Judged::Broke(Rule::Form) };
+        if message.swarm != self.swarm {
+            return Judged::Broke(Rule::Swarm);
+        }
+        let Some(current) = self.round() else { return Judged::Early };
+        if message.round > current {
+            if message.round - current <= limits::EARLY_ROUNDS
+                || self.next.is_some_and(|(n, ..)| n == message.round)
+            {
+                return Judged::Early;
+            }
+            return self.future(from);
+        }
+        let slot = if message.round == current { self.round.take() } else { self.last.take() };
+        let Some(mut round) = slot else { return Judged::Broke(Rule::Late) };
+        let judged = if round.facts.number == message.round {
+            self.take(&mut round, from, message, bytes.len())
+        } else {
+            Judged::Broke(Rule::Late)
+        };
+        if round.facts.number == current {
+            self.round = Some(round);
+        } else {
+            self.last = Some(round);
+        }
+        judged
+    }
+
+    fn future(&mut self, from: NodeId) -> Judged {
+        if let Some(round) = &mut self.round
+            && round.facts.ahead.len() < limits::PEERS
+        {
+            round.facts.ahead.insert(from);
+        }
+        Judged::Again
+    }
+
+    /// Takes a message into its round, or none of it.
+    fn take(&self, round: &mut Round, from: NodeId, message: Message, bytes: usize) -> Judged {
+        let stages = self.parts.game.stages();
+        if !round.facts.peers.contains_key(&from) && round.facts.peers.len() >= limits::PEERS {
+            return Judged::Broke(Rule::Room);
+        }
+        let peer = round.facts.peers.entry(from).or_default();
+        peer.messages += 1;
+        // Each prompt in a message of its own, and everything twice.
+        let due: u32 = stages.iter().map(|stage| 1 + u32::from(stage.due)).sum();
+        if peer.messages > 2 * due {
+            return Judged::Broke(Rule::Flood);
+        }
+        let Some(stage) = stages.get(usize::from(message.stage)) else { return Judged::Broke(Rule::Stage) };
+        let most = stage.due.max(1);
+        if message.part >= message.parts || message.parts > most || message.groups.len() > usize::from(most) {
+            return Judged::Broke(Rule::Stage);
+        }
+        // Who has nothing to say need not have a model yet.
+        if !message.groups.is_empty() {
+            if peer.root.is_some_and(|root| root != message.root) {
+                return Judged::Broke(Rule::Root);
+            }
+            peer.root = Some(message.root);
+        }
+        if round.facts.held_bytes + bytes > limits::HELD_BYTES {
+            return Judged::Broke(Rule::Room);
+        }
+        let (mut found, mut unheard) = (Vec::new(), false);
+        let mut numbers = BTreeSet::new();
+        for group in message.groups {
+            if !numbers.insert(group.number) {
+                return Judged::Broke(Rule::Equivocation);
+            }
+            if let Some(before) = round.world.get(message.stage, from, group.number) {
+                // By their digests: a number that is none equals nothing, not even itself.
+                if before.group.digest() != group.digest() {
+                    return Judged::Broke(Rule::Equivocation);
+                }
+                continue;
+            }
+            match self.known(round, message.stage, from, message.root, group) {
+                Ok(known) => found.push(known),
+                Err(Rule::Unheard) => unheard = true,
+                Err(rule) => return Judged::Broke(rule),
+            }
+        }
+        for known in &found {
+            let marks = known.group.answers.iter().filter_map(|said| mark(&known.prompt, said));
+            let of_others = |mark: u64| {
+                let whose = round.facts.marks.get(&mark);
+                whose.is_some_and(|(node, root)| *node != from && *root != known.root)
+            };
+            if marks.into_iter().any(of_others) {
+                return Judged::Broke(Rule::Copy);
+            }
+        }
+        let peer = round.facts.peers.entry(from).or_default();
+        let (parts, count) =
+            peer.parts.entry(message.stage).or_insert_with(|| (BTreeSet::new(), message.parts));
+        let again = !parts.insert(message.part) || *count != message.parts;
+        if again && found.is_empty() {
+            return Judged::Again;
+        }
+        round.facts.held_bytes += bytes;
+        for known in found {
+            for said in &known.group.answers {
+                if let Some(mark) = mark(&known.prompt, said) {
+                    round.facts.marks.entry(mark).or_insert((from, known.root));
+                }
+            }
+            round.facts.fresh.insert((message.stage, from, known.group.number));
+            round.world.add(message.stage, from, known);
+        }
+        if unheard { Judged::Broke(Rule::Unheard) } else { Judged::Fine }
+    }
+
+    /// A peer broke a rule.
+    pub(super) fn broke(&mut self, peer: NodeId, rule: Rule) {
+        self.log(Entry::Refused { from: peer, rule });
+        if rule == Rule::Copy {
+            // Who came first need not be who made it: both are looked at.
+            self.suspects.insert(peer);
+        }
+        if rule.price() == 0 {
+            return;
+        }
+        self.make_room_for(peer);
+        let standing = self.standings.entry(peer).or_insert_with(Standing::stranger);
+        let heard = standing.is_heard();
+        standing.broke(rule);
+        if heard && !standing.is_heard() {
+            self.forget_answers(peer);
+            self.log(Entry::Unheard { peer });
+        }
+    }
+
+    /// What an unheard peer has said is not learned from any more.
+    fn forget_answers(&mut self, peer: NodeId) {
+        for round in self.round.iter_mut().chain(&mut self.last) {
+            round.facts.fresh.retain(|(_, node, _)| *node != peer);
+        }
+    }
+
+    /// Keeps standings bounded: the best are forgotten first, since a stranger is treated nearly as well.
+    pub(super) fn make_room_for(&mut self, peer: NodeId) {
+        if self.standings.len() < limits::STANDINGS || self.standings.contains_key(&peer) {
+            return;
+        }
+        let best = self.standings.iter().max_by_key(|(_, standing)| standing.points()).map(|(node, _)| *node);
+        if let Some(best) = best {
+            self.standings.remove(&best);
+        }
+    }
+}

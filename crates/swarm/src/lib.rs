@@ -1,0 +1,42 @@
+//! The round: who is asked what, what is shared, scored, checked and learned; without input or output.
+
+mod beacon;
+mod charter;
+mod data;
+mod error;
+mod event;
+mod flock;
+mod game;
+mod id;
+pub mod limits;
+pub mod log;
+mod memory;
+mod native;
+mod reward;
+mod round;
+mod rules;
+pub mod sim;
+mod standing;
+mod tongue;
+mod trainer;
+mod wire;
+mod world;
+
+pub use beacon::Beacon;
+pub use charter::{Answers, Charter, Learning, Play, Practised, Rounds};
+pub use data::{Assigned, DataManager, Draw, Place};
+pub use error::Error;
+pub use event::{Ask, Claim, Effect, Entry, Event, Finding, Lesson};
+pub use flock::{Flock, Parts, commitment};
+pub use game::{Asked, Debate, GameManager, Share, Stage};
+pub use id::{NodeId, Seed};
+pub use log::{Record, Recorder, replay};
+pub use memory::Memory;
+pub use native::environment;
+pub use reward::RewardManager;
+pub use rules::{Rule, Verdict};
+pub use standing::Standing;
+pub use tongue::{Question, Tongue};
+pub use trainer::{Learned, Pupil, Trainer, audit, weight_bytes, weights};
+pub use wire::{Drawn, Group, Message, Reference, Said};
+pub use world::{Known, World};

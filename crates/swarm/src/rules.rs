@@ -1,0 +1,168 @@
+//! What is checked of what others say, and what breaking a rule costs.
+//!
+//! A message's author is certain: `net` saw its signature. Nothing else is. Whether a group of answers is of this round, of a task that its
+//! author was due, drawn from the random numbers that everyone can work out, and possible at all, is checked at once and by everyone alike: who passes
+//! on what breaks such a rule is to blame as well. What a node can only know by what it has heard costs the author alone. That the model
+//! whose root is named gave these very tokens is found out by an audit.
+
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tongue::Tongue;
+use crate::wire::{Drawn, Group, Said};
+
+/// A rule that a message, or its author, can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Rule {
+    /// A message is no longer than it may be.
+    Size,
+    /// It is a message.
+    Form,
+    /// It is of this swarm.
+    Swarm,
+    /// It is of a round that still counts.
+    Late,
+    /// It is of no round to come, unless others are there as well.
+    Future,
+    /// It is of a stage of the game, and one of that stage's messages.
+    Stage,
+    /// No more messages come than a node may have to send.
+    Flood,
+    /// There is still room: for this many peers, and for this many bytes.
+    Room,
+    /// A node answers with one model throughout a round.
+    Root,
+    /// The prompt is one that its author was due.
+    Number,
+    /// The environment is the task's.
+    Environment,
+    /// The level is one that the charter lets a node be at.
+    Level,
+    /// The prompt shows what the game lets it show.
+    Shown,
+    /// What the prompt shows was heard here too.
+    Unheard,
+    /// Random numbers come from where everyone knows they must.
+    Seed,
+    /// Tokens are drawn as the model's own distribution has them.
+    Sampling,
+    /// There are as many answers as there must be.
+    Samples,
+    /// No answer is empty or longer than it may be, and each token has its log-probability.
+    Length,
+    /// The model has these tokens.
+    Vocabulary,
+    /// An answer ends with the first token that ends it, or at its limit.
+    Ending,
+    /// A log-probability is a number, and at most 0.
+    Logp,
+    /// Nobody gives the same prompt two groups of answers.
+    Equivocation,
+    /// Nobody gives another's answers for its own.
+    Copy,
+    /// The model said so, to the bit.
+    Audit,
+    /// Who answered shows the weights.
+    Withheld,
+}
+
+/// What the network is told of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It is right: let the others have it.
+    Accept,
+    /// It is of no use, or wrong in a way that not everyone can see: it stops here, and who passed it on is not to blame.
+    Ignore,
+    /// It is wrong, and everyone can see it: it stops here, and who passed it on should have known.
+    Reject,
+}
+
+impl Rule {
+    /// What breaking it takes from a peer's [standing](crate::Standing).
+    pub fn price(self) -> u16 {
+        match self {
+            // The network's doing, or the time's.
+            Rule::Late | Rule::Room | Rule::Unheard => 0,
+            Rule::Audit => u16::MAX,
+            _ => 8,
+        }
+    }
+
+    /// What the network is told of a message that breaks it.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Rule::Late
+            | Rule::Future
+            | Rule::Flood
+            | Rule::Room
+            | Rule::Root
+            | Rule::Unheard
+            | Rule::Equivocation
+            | Rule::Copy
+            | Rule::Audit
+            | Rule::Withheld => Verdict::Ignore,
+            _ => Verdict::Reject,
+        }
+    }
+}
+
+/// What a group has to be.
+pub(crate) struct Due<'a> {
+    pub(crate) environment: u16,
+    pub(crate) levels: RangeInclusive<u8>,
+    pub(crate) seed: u64,
+    pub(crate) samples: usize,
+    pub(crate) tongue: &'a Tongue,
+}
+
+impl Due<'_> {
+    /// The first rule that a group breaks, of those that can be seen in it.
+    pub(crate) fn broken(&self, group: &Group) -> Option<Rule> {
+        let held = |rule, holds: bool| (!holds).then_some(rule);
+        held(Rule::Environment, group.environment == self.environment)
+            .or_else(|| held(Rule::Level, self.levels.contains(&group.level)))
+            .or_else(|| held(Rule::Seed, group.seed == self.seed))
+            .or_else(|| held(Rule::Sampling, group.sampling == Drawn::PLAIN))
+            .or_else(|| held(Rule::Samples, group.answers.len() == self.samples))
+            .or_else(|| group.answers.iter().find_map(|said| self.broken_by(said)))
+    }
+
+    fn broken_by(&self, said: &Said) -> Option<Rule> {
+        let (count, limit) = (said.tokens.len(), self.tongue.answer_tokens());
+        if count == 0 || count > limit || said.logps.len() != count {
+            return Some(Rule::Length);
+        }
+        if said.tokens.iter().any(|token| *token as usize >= self.tongue.vocabulary()) {
+            return Some(Rule::Vocabulary);
+        }
+        let end = said.tokens.iter().position(|token| self.tongue.ends().contains(token));
+        if end.unwrap_or(limit - 1) != count - 1 {
+            return Some(Rule::Ending);
+        }
+        // Of a number that is none this is false as well.
+        let possible = |logp: &f32| *logp <= 0.0 && logp.is_finite();
+        (!said.logps.iter().all(possible)).then_some(Rule::Logp)
+    }
+}
+
+/// The log-probabilities below this that make two answers one: by chance, two models agree on none of them to the bit.
+const TELLING: f32 = -0.01;
+
+/// A mark by which an answer is known again in another's mouth; `None` if it says too little to be anybody's own.
+///
+/// Two models that have learned from other answers give the same tokens often, and the same log-probabilities to the bit hardly ever: except of
+/// what both are all but certain of, which therefore does not count.
+pub(crate) fn mark(prompt: &[u32], said: &Said) -> Option<u64> {
+    if said.logps.iter().filter(|logp| **logp < TELLING).count() < 2 {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("starling swarm answer v1");
+    for tokens in [prompt, &said.tokens] {
+        hasher.update(&(tokens.len() as u64).to_le_bytes());
+        tokens.iter().for_each(|token| _ = hasher.update(&token.to_le_bytes()));
+    }
+    said.logps.iter().for_each(|logp| _ = hasher.update(&logp.to_bits().to_le_bytes()));
+    let hash = hasher.finalize();
+    hash.as_bytes().first_chunk().map(|first| u64::from_le_bytes(*first))
+}
