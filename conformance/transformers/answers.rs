@@ -109,6 +109,7 @@ fn small(folder: &Path, texts: &[String]) -> Result {
             hidden: 64,
             context: 64,
             rope_theta: 10_000.0,
+            rope_scaling: lm::RopeScaling::None,
             norm_eps: 1e-6,
             tied: true,
             qkv_bias: false,

@@ -20,6 +20,7 @@ fn config(alphabet: &Alphabet) -> Config {
         hidden: 64,
         context: 12,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,

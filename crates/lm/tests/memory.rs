@@ -54,6 +54,7 @@ fn a_model_is_loaded_in_its_own_size() {
         hidden: 1408,
         context: 1024,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,

@@ -62,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Done<()> {
         hidden: 352,
         context: TOKENS + 1,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,
