@@ -408,7 +408,8 @@ fn a_ggufs_tokenizer_is_read_and_its_faults_are_named() {
         }
     };
     for (change, says) in [
-        (set("tokenizer.ggml.model", "llama"), "only gpt2"),
+        (set("tokenizer.ggml.model", "llama"), "tokenizer.ggml.scores"),
+        (set("tokenizer.ggml.model", "t5"), "gpt2 (byte-level BPE) and llama"),
         (set("tokenizer.ggml.pre", "tekken"), "tokenizer.ggml.pre"),
         (set("tokenizer.ggml.merges", "none"), "tokenizer.ggml.merges"),
         (set("tokenizer.ggml.eos_token_id", "end"), "tokenizer.ggml.eos_token_id"),
@@ -430,6 +431,71 @@ fn a_ggufs_tokenizer_is_read_and_its_faults_are_named() {
     assert!(error.to_string().contains("twice"), "{error}");
     let error = with(&|file| file.value("x", 13, &[])).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("kind 13"), "{error}");
+}
+
+/// Pieces with scores, as files of Llama 2 and Mistral have them.
+#[test]
+fn pieces_are_joined_by_their_scores() {
+    let original = model(Config { width: 32, hidden: 64, vocabulary: 300, ..config() });
+    let pieces = ["\u{2581}", "a", "b", "c", "ab", "bc", "abc", "\u{2581}a", "\u{2581}abc", "\n"];
+    let mut tokens = ["<unk>", "<s>", "</s>"].map(str::to_owned).to_vec();
+    tokens.extend((0..=255).map(|byte| format!("<0x{byte:02X}>")));
+    tokens.extend(pieces.map(str::to_owned));
+    let of = |piece: &str| tokens.iter().position(|token| token == piece).unwrap() as u32;
+    let with = |scores: &[(&str, f32)], change: &dyn Fn(&mut Gguf)| {
+        let mut file = Gguf::of(&original, "llama", Packing::F32);
+        let list = |kind: u32, bytes: Vec<u8>| {
+            [&kind.to_le_bytes()[..], &(tokens.len() as u64).to_le_bytes(), &bytes].concat()
+        };
+        let kind = |i: usize| [2, 3, 3].get(i).copied().unwrap_or(if i < 259 { 6 } else { 1 });
+        let kinds = (0..tokens.len()).flat_map(|i| i32::to_le_bytes(kind(i))).collect();
+        let score = |token: &String| scores.iter().find(|(piece, _)| piece == token).map_or(-1e9, |(_, s)| *s);
+        let scores = tokens.iter().flat_map(|token| f32::to_le_bytes(score(token))).collect();
+        file.value("tokenizer.ggml.model", 8, &gguf_text("llama"));
+        file.texts("tokenizer.ggml.tokens", &tokens);
+        file.value("tokenizer.ggml.token_type", 9, &list(5, kinds));
+        file.value("tokenizer.ggml.scores", 9, &list(6, scores));
+        file.value("tokenizer.ggml.bos_token_id", 4, &1u32.to_le_bytes());
+        file.value("tokenizer.ggml.eos_token_id", 4, &2u32.to_le_bytes());
+        change(&mut file);
+        let folder = Folder::new("pieces");
+        std::fs::write(folder.at("model.gguf"), file.bytes()).unwrap();
+        Files::open(folder.at("model.gguf")).map(|files| files.language().unwrap().clone())
+    };
+    let scores = [("ab", -1.0), ("bc", -2.0), ("abc", -3.0), ("\u{2581}a", -4.0), ("\u{2581}abc", -5.0)];
+    let language = with(&scores, &|_| {}).unwrap();
+    let tokenizer = &language.tokenizer;
+    assert_eq!((language.begin, &language.ends[..]), (Some(1), &[2][..]));
+    let cases: [(&str, Vec<u32>); 5] = [
+        ("abc", vec![of("\u{2581}abc")]),
+        ("a bc", vec![of("\u{2581}a"), of("\u{2581}"), of("bc")]),
+        ("bcab", vec![of("\u{2581}"), of("bc"), of("ab")]),
+        ("\u{e9}\n", vec![of("\u{2581}"), of("<0xC3>"), of("<0xA9>"), of("\n")]),
+        ("a</s>b", vec![of("\u{2581}a"), 2, of("\u{2581}"), of("b")]),
+    ];
+    for (text, right) in &cases {
+        assert_eq!(tokenizer.encode(text).unwrap(), *right, "{text:?}");
+    }
+    for (text, right) in &cases[..4] {
+        assert_eq!(tokenizer.decode(right).unwrap(), *text);
+        // Beside others, pieces keep the space before them, and bytes are bytes.
+        let words = tokenizer.words().unwrap();
+        let bytes: Vec<u8> = right.iter().flat_map(|token| words[*token as usize].clone()).collect();
+        assert_eq!(String::from_utf8(bytes).unwrap(), format!(" {text}"));
+    }
+    assert_eq!(tokenizer.encode_alone("abc").unwrap(), [1, of("\u{2581}abc")]);
+    // Other scores, other pieces; and no space before the text where the file says so.
+    let scores = [("bc", -1.0), ("ab", -2.0), ("\u{2581}a", -0.5)];
+    let language = with(&scores, &|file| {
+        file.value("tokenizer.ggml.add_space_prefix", 7, &[0]);
+        file.value("tokenizer.ggml.add_bos_token", 7, &[0]);
+    });
+    let tokenizer = language.unwrap().tokenizer;
+    assert_eq!(tokenizer.encode_alone("abc").unwrap(), [of("a"), of("bc")]);
+    assert_eq!(tokenizer.encode(" abc").unwrap(), [of("\u{2581}a"), of("bc")]);
+    assert_eq!(tokenizer.decode(&[of("\u{2581}a"), of("bc")]).unwrap(), " abc");
+    let error = with(&scores, &|file| file.values.retain(|(name, _)| name != "tokenizer.ggml.scores"));
+    assert!(error.map(|_| ()).unwrap_err().to_string().contains("tokenizer.ggml.scores"));
 }
 
 #[test]

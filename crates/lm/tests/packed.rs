@@ -146,3 +146,22 @@ fn a_packed_model_does_not_move() {
     assert_eq!(again.root().unwrap(), packed.root().unwrap());
     assert!(!again.is_packed());
 }
+
+#[test]
+fn a_file_that_is_not_the_model_it_says_is_refused() {
+    let model = Model::new(config(false), 1, &Device::cpu(1), Limits::default()).unwrap();
+    let path = std::env::temp_dir().join(format!("starling-packed-wrong-{}.gguf", std::process::id()));
+    let mut refused = |change: &dyn Fn(&mut Gguf)| {
+        let mut file = Gguf::of(&model, "llama", Packing::Q8_0);
+        change(&mut file);
+        std::fs::write(&path, file.bytes()).unwrap();
+        let error = Files::open(&path).unwrap().load_packed(&Device::cpu(1), Limits::default(), &mut |_, _| {});
+        error.unwrap_err().to_string()
+    };
+    let at = |file: &Gguf| file.tensors.iter().position(|t| t.0 == "blk.1.ffn_up.weight").unwrap();
+    let error = refused(&|file| file.tensors[at(file)].1 = vec![128, 512]);
+    assert!(error.contains("mlp.up_proj.weight: is [512, 128] and the configuration wants [256, 256]"), "{error}");
+    let error = refused(&|file| drop(file.tensors.remove(at(file))));
+    assert!(error.contains("mlp.up_proj.weight: is missing"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+}

@@ -16,7 +16,7 @@ use crate::optimiser::Optimiser;
 use crate::practice::Drill;
 use crate::schedule::{Decay, Schedule};
 use crate::speak::{Request, Rollout, Sampling, Speaker, Until};
-use crate::{Alphabet, Config, Error, Model, RopeScaling};
+use crate::{Alphabet, Config, Error, Language, Model, RopeScaling};
 
 pub use tasks::{CHARACTERS, Part, Task};
 pub use weights::{file, load};
@@ -44,6 +44,12 @@ pub fn config() -> Config {
 /// The tokens of `wren`.
 pub fn alphabet() -> Alphabet {
     Alphabet::new(CHARACTERS)
+}
+
+/// How texts become tokens of `wren`: one for each character, and one that ends an answer.
+pub fn language() -> Result<Language, Error> {
+    let (ends, pad) = (vec![Alphabet::END], Some(Alphabet::PAD));
+    Ok(Language { tokenizer: alphabet().tokenizer()?, chat: None, begin: None, ends, pad })
 }
 
 /// How a model of this shape is brought to where it is right now and then.
