@@ -18,6 +18,7 @@ pub(crate) fn model(size: &Size, context: usize, threads: usize) -> Result<Model
         hidden: size.d_ff,
         context,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-5,
         tied: true,
         qkv_bias: false,

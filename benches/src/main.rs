@@ -11,6 +11,7 @@ mod conv;
 mod decoder;
 mod gemm;
 mod heap;
+mod lm_gguf;
 mod lm_learn;
 mod lm_model;
 mod lm_speak;
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
 
 /// Whether a bench has no use for PyTorch.
 fn alone(name: &str) -> bool {
-    ["build", "trace", "check", "blob", "chain", "net"].contains(&name) || name.starts_with("wren")
+    ["build", "trace", "check", "gguf", "blob", "chain", "net"].contains(&name) || name.starts_with("wren")
 }
 
 fn run(names: &[&str], options: &[&str]) -> Result {
@@ -82,7 +83,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
     }
     let names = match names {
         ["exact"] => &["gemm", "math", "train", "conv", "trace"][..],
-        ["lm"] => &["speak", "check", "learn", "grpo", "wren"],
+        ["lm"] => &["speak", "check", "gguf", "learn", "grpo", "wren"],
         names => names,
     };
     let torch = if names.iter().all(|name| alone(name)) { Vec::new() } else { torch::all() };
@@ -103,6 +104,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "chain" => chain::bench(&mut bench)?,
             "speak" => lm_speak::bench(&mut bench)?,
             "check" => lm_speak::check(&mut bench)?,
+            "gguf" => lm_gguf::bench(&mut bench)?,
             "learn" => lm_learn::learn(&mut bench)?,
             "grpo" => lm_learn::grpo(&mut bench)?,
             "wren" => lm_learn::practise(&mut bench, &Task::ALL)?,

@@ -52,24 +52,42 @@ pub(crate) fn all() -> Vec<Torch> {
 
 impl Torch {
     fn start(python: &Path, shim: Option<&Path>) -> Result<Torch> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/torch_peer.py");
-        let mut command = Command::new(python);
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut command = peer(python, "torch_peer.py");
         if let Some(shim) = shim {
             command.env("LD_PRELOAD", shim);
         }
+        let (mut torch, version) = Torch::of(&mut command)?;
+        torch.forced = shim.is_some();
+        let how = if torch.forced { "AVX-512 forced" } else { "stock" };
+        torch.name = format!("PyTorch {version} {how}");
+        Ok(torch)
+    }
+
+    /// llama.cpp, which talks as PyTorch does, if it can be had; says so where it cannot.
+    pub(crate) fn llama() -> Option<Torch> {
+        let Some(python) = std::env::var_os("BENCH_LLAMA_PYTHON").map(PathBuf::from) else {
+            eprintln!("llama.cpp takes no part (`cargo xtask bench gguf` installs it).");
+            return None;
+        };
+        let started = Torch::of(&mut peer(&python, "llama_peer.py"));
+        let (mut llama, version) =
+            started.inspect_err(|why| eprintln!("llama.cpp takes no part: {why}")).ok()?;
+        llama.name = format!("llama.cpp, xllamacpp {version}");
+        Some(llama)
+    }
+
+    /// A peer in a process of its own, and its version.
+    fn of(command: &mut Command) -> Result<(Torch, String)> {
         let mut child = command.spawn()?;
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("no pipes to the child".into());
         };
         let pipes = RefCell::new(Pipes { to, from: BufReader::new(from) });
-        let mut torch = Torch { name: String::new(), forced: shim.is_some(), pipes, child };
+        let torch = Torch { name: String::new(), forced: false, pipes, child };
         let hello = torch.ask(&json!({ "do": "hello" }))?;
         let version =
             hello["version"].as_str().unwrap_or("?").split('+').next().unwrap_or_default().to_owned();
-        let how = if torch.forced { "AVX-512 forced" } else { "stock" };
-        torch.name = format!("PyTorch {version} {how}");
-        Ok(torch)
+        Ok((torch, version))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -105,6 +123,14 @@ impl Torch {
         let id = reply["id"].as_u64().ok_or("PyTorch's reply has no id")?;
         Ok(Job { torch: self, id, result })
     }
+}
+
+/// A script of `peers/` in an environment's Python.
+fn peer(python: &Path, script: &str) -> Command {
+    let mut command = Command::new(python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
 }
 
 impl Drop for Torch {

@@ -30,9 +30,14 @@ fn main() -> Result {
     let asked = prompts.iter().map(asked).collect::<std::result::Result<Vec<_>, _>>()?;
     let model = files.load(&Device::cpu(2), Limits::default(), &mut |_, _| {})?;
     model.save(folder.join("ours"), Some(language))?;
+    // The answers are those of the model that stays packed.
+    let packed = files.load_packed(&Device::cpu(2), Limits::default(), &mut |_, _| {})?;
+    if !packed.is_packed() || packed.root()? != model.root()? {
+        return Err("packed, it is another model".into());
+    }
 
     let longest = asked.iter().map(Vec::len).max().unwrap_or(1);
-    let mut speaker = Speaker::new(&model, asked.len(), longest + ANSWER, Limits::default())?;
+    let mut speaker = Speaker::new(&packed, asked.len(), longest + ANSWER, Limits::default())?;
     let request = |prompt: &Vec<u32>| Request {
         prompt: prompt.clone(),
         seed: 0,
@@ -45,7 +50,7 @@ fn main() -> Result {
         let text = language.tokenizer.decode(&rollout.answer)?;
         all.push(json!({ "prompt": tokens, "answer": rollout.answer, "text": text }));
     }
-    let logits = model.logits(&asked[0], Limits::default())?;
+    let logits = packed.logits(&asked[0], Limits::default())?;
     fs::write(folder.join("logits.f32"), logits.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>())?;
     fs::write(folder.join("ours.json"), Value::from(all).to_string())?;
     Ok(())

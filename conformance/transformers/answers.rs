@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Tokens of a greedy answer.
+/// Tokens of a greedy answer, in a context that has room for them.
 const ANSWER: usize = 200;
 /// The text that small models are given to tell apart every character of theirs.
 const SMALL: &str = "abcdefghijklmnopqrstuvwxyz0123456789 +-*/=?!\n\u{e9}\u{1f99c}";
@@ -47,6 +47,11 @@ fn model(folder: &Path) -> Result {
     }
     fs::write(folder.join("logits.f32"), logits)?;
     fs::write(folder.join("greedy.json"), json!(greedy(&model, &prompts)?).to_string())?;
+    let questions = folder.join("questions.json");
+    if questions.exists() {
+        let questions: Vec<String> = serde_json::from_value(read(&questions)?)?;
+        fs::write(folder.join("tokens.json"), tokens(&files.language()?.tokenizer, &questions)?.to_string())?;
+    }
     let shards = folder.ends_with("qwen3");
     let shard_bytes = if shards { 100_000 } else { u64::MAX };
     model.save_in_shards(folder.join("ours"), None, shard_bytes, &mut |_, _| {})?;
@@ -55,13 +60,14 @@ fn model(folder: &Path) -> Result {
 
 fn greedy(model: &Model, prompts: &[Vec<u32>]) -> Result<Vec<Vec<u32>>> {
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(1);
-    let mut speaker = Speaker::new(model, prompts.len(), longest + ANSWER, Limits::default())?;
+    let answer = ANSWER.min(model.config().context - longest);
+    let mut speaker = Speaker::new(model, prompts.len(), longest + answer, Limits::default())?;
     // No token ends these answers.
     let request = |prompt: &Vec<u32>| Request {
         prompt: prompt.clone(),
         seed: 0,
         sampling: Sampling::GREEDY,
-        until: Until::new(ANSWER, &[]),
+        until: Until::new(answer, &[]),
     };
     let requests: Vec<Request> = prompts.iter().map(request).collect();
     Ok(speaker.answer(&requests)?.into_iter().map(|r| r.answer).collect())
@@ -109,6 +115,7 @@ fn small(folder: &Path, texts: &[String]) -> Result {
             hidden: 64,
             context: 64,
             rope_theta: 10_000.0,
+            rope_scaling: lm::RopeScaling::None,
             norm_eps: 1e-6,
             tied: true,
             qkv_bias: false,

@@ -46,16 +46,21 @@ def models(folder):
                 spread = max(spread, logits.abs().max().item())
                 offset += n
             same = 0
+            answers = min(ANSWER, theirs.config.max_position_embeddings - max(map(len, prompts)))
             for prompt, answer in zip(prompts, greedy):
                 ids = torch.tensor([prompt])
-                said = theirs.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER, do_sample=False, eos_token_id=None, pad_token_id=0)
-                same += said[0, len(prompt) :].tolist() == answer and len(answer) == ANSWER
+                said = theirs.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=answers, do_sample=False, eos_token_id=None, pad_token_id=0)
+                same += said[0, len(prompt) :].tolist() == answer and len(answer) == answers
         judge(f"{at.name}: logits", offset == ours.numel() and worst <= LIMIT, f"max difference {worst:.1e}, logits up to {spread:.1f}")
         # Its products may round otherwise from one loading to the next: so the weights are compared to the bit, and the logits within the limit.
         a, b = theirs.state_dict(), again.state_dict()
         equal = a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
         judge(f"{at.name}: saved by us, loaded by transformers", equal and saved <= LIMIT, f"max difference {saved:.1e}")
-        judge(f"{at.name}: greedy answers of {ANSWER} tokens", same == len(prompts), f"{same} of {len(prompts)}")
+        judge(f"{at.name}: greedy answers of {answers} tokens", same == len(prompts), f"{same} of {len(prompts)}")
+
+
+        if (at / "questions.json").exists():
+            tokens(at.name, AutoTokenizer.from_pretrained(at), read(at / "questions.json"), read(at / "tokens.json"))
 
 
 def tokens(name, tokenizer, texts, ours):

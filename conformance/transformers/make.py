@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -92,6 +93,10 @@ def models():
     yield "llama", LlamaForCausalLM, LlamaConfig(**common, **rope(10000.0)), torch.float32, None
     yield "llama-tied", LlamaForCausalLM, LlamaConfig(**common, **rope(500000.0), tie_word_embeddings=True, rms_norm_eps=1e-5), torch.bfloat16, None
     yield "llama-shards", LlamaForCausalLM, LlamaConfig(**common, **rope(10000.0), head_dim=24), torch.float32, "100KB"
+    linear = {"rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}}
+    yield "llama-linear", LlamaForCausalLM, LlamaConfig(**common, **linear), torch.float32, None
+    llama3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+    yield "llama3", LlamaForCausalLM, LlamaConfig(**common, rope_parameters=llama3), torch.float32, None
     yield "mistral", MistralForCausalLM, MistralConfig(**common, **rope(1000000.0), sliding_window=None), torch.bfloat16, None
     yield "qwen2", Qwen2ForCausalLM, Qwen2Config(**common, **rope(1000000.0), tie_word_embeddings=True), torch.float32, None
     yield "qwen2-half", Qwen2ForCausalLM, Qwen2Config(**common, **rope(1000000.0)), torch.float16, "150KB"
@@ -111,15 +116,26 @@ def make_models(folder):
         model = model.to(dtype)
         at = folder / "models" / name
         model.save_pretrained(at, **({"max_shard_size": shard} if shard else {}))
-        if name == "llama-tied":
+        if name in ("llama-tied", "llama3"):
             # As files were written before `rope_parameters`.
             config = json.loads((at / "config.json").read_text())
-            config["rope_theta"] = config.pop("rope_parameters")["rope_theta"]
-            config["rope_scaling"] = None
+            rope = config.pop("rope_parameters")
+            config["rope_theta"] = rope.pop("rope_theta")
+            config["rope_scaling"] = rope if name == "llama3" else None
             (at / "config.json").write_text(json.dumps(config))
         generator = torch.Generator().manual_seed(100 + seed)
         prompts = [torch.randint(0, 384, (n,), generator=generator).tolist() for n in (1, 7, 60)]
         (at / "prompts.json").write_text(json.dumps(prompts))
+
+
+def make_wren(folder):
+    """The model that ships, as it lies in the repository, with questions in its own alphabet."""
+    at = folder / "models" / "wren"
+    shutil.copytree(Path(__file__).parents[2] / "crates/lm/models/wren", at)
+    vocabulary = json.loads((at / "config.json").read_text())["vocab_size"]
+    generator = torch.Generator().manual_seed(99)
+    (at / "prompts.json").write_text(json.dumps([torch.randint(3, vocabulary, (n,), generator=generator).tolist() for n in (1, 7, 20)]))
+    (at / "questions.json").write_text(json.dumps(["r:murmur=", "a:57+68=", "e:add3,mul2=", "(x+3)*2<|end|>", ""]))
 
 
 def make_tokenizers(folder, archives):
@@ -146,4 +162,5 @@ def make_tokenizers(folder, archives):
 if __name__ == "__main__":
     target, archives = Path(sys.argv[1]), sys.argv[2]
     make_models(target)
+    make_wren(target)
     make_tokenizers(target, archives)

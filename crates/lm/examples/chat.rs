@@ -88,6 +88,7 @@ fn tiny(device: &Device, limits: Limits) -> Result<(Model, Language), lm::Error>
         hidden: 128,
         context: 64,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,

@@ -2,11 +2,13 @@
 //!
 //! ```sh
 //! cargo run --release -p lm --example wren -- make --check         # the same model, to the bit?
-//! cargo run --release -p lm --example wren -- make --write FILE.safetensors
+//! cargo run --release -p lm --example wren -- make --write FOLDER           # a folder that `transformers` loads too
+//! cargo run --release -p lm --example wren -- write FOLDER                  # the one that ships, not made anew
 //! cargo run --release -p lm --example wren -- practise reverse     # or add, or express
 //! ```
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Instant;
 
 use exact::{Device, Limits};
@@ -29,13 +31,20 @@ fn main() -> Done {
             println!("It is the model that ships, to the bit.");
             Ok(())
         }
-        ["make", "--write", file] => Ok(std::fs::write(file, wren::file(&make(&device)?)?)?),
+        ["make", "--write", folder] => write(&make(&device)?, folder.as_ref()),
+        ["write", folder] => write(&wren::load(&device, Limits::default())?, folder.as_ref()),
         ["practise", name] => {
             let task = Task::ALL.into_iter().find(|task| task.name() == *name);
             practise(&device, task.ok_or("there are the tasks reverse, add and express")?)
         }
-        _ => Err("what to do: make --check, make --write FILE, or practise TASK".into()),
+        _ => Err("what to do: make --check, make --write FOLDER, write FOLDER, or practise TASK".into()),
     }
+}
+
+/// The model as a folder; the weights as this program has them inside.
+fn write(model: &Model, folder: &Path) -> Done {
+    model.save(folder, Some(&wren::language()?))?;
+    Ok(std::fs::write(folder.join("model.safetensors"), wren::file(model)?)?)
 }
 
 /// The recipe, and how it goes.

@@ -1,6 +1,7 @@
 //! What a model is: the numbers that fix its shape, and the parameters that follow from them.
 
 use crate::Error;
+use crate::rope::RopeScaling;
 
 /// The shape of a decoder of the Llama and Qwen family.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Config {
     pub context: usize,
     /// The base of the rotary frequencies.
     pub rope_theta: f32,
+    /// What was done to these frequencies for longer texts.
+    pub rope_scaling: RopeScaling,
     /// Added to the mean square before its root is taken.
     pub norm_eps: f32,
     /// Whether the embedding is the head too.
@@ -103,7 +106,7 @@ impl Config {
         if !(self.norm_eps.is_finite() && self.norm_eps >= 0.0) {
             return wrong("norm_eps", "must be a number of at least 0");
         }
-        Ok(())
+        self.rope_scaling.check()
     }
 
     /// Every parameter, in the order of a forward pass.

@@ -8,43 +8,13 @@
 //! x += down(silu(gate(h)) up(h))  h = norm(x)
 //! ```
 
-use std::collections::HashMap;
-
 use exact::{Builder, RopeTables, Var};
 
 use crate::Error;
-use crate::config::{Config, Parameter};
+use crate::config::Config;
+use crate::rope;
 use crate::speak::Window;
-
-/// A model's parameters as states of one program.
-pub(crate) struct Weights {
-    by_name: HashMap<String, Var<f32>>,
-    /// In the order of [`Config::parameters`].
-    pub(crate) all: Vec<(Parameter, Var<f32>)>,
-}
-
-impl Weights {
-    /// Declares every parameter as a state of the program.
-    pub(crate) fn declare(b: &mut Builder, config: &Config) -> Result<Weights, Error> {
-        let mut all = Vec::new();
-        for parameter in config.parameters() {
-            let value = b.state::<f32>(&parameter.name, &parameter.dims)?;
-            all.push((parameter, value));
-        }
-        let by_name = all.iter().map(|(p, v)| (p.name.clone(), *v)).collect();
-        Ok(Weights { by_name, all })
-    }
-
-    /// Puts another value in the place of a parameter, for all that is built from here on.
-    pub(crate) fn replace(&mut self, name: &str, value: Var<f32>) {
-        self.by_name.insert(name.to_owned(), value);
-    }
-
-    fn get(&self, name: &str) -> Result<Var<f32>, Error> {
-        let missing = || Error::Config { field: "parameters", why: format!("lack {name}") };
-        self.by_name.get(name).copied().ok_or_else(missing)
-    }
-}
+use crate::weights::Weights;
 
 /// What the tokens of a batch may look back at.
 pub(crate) enum Memory {
@@ -71,7 +41,7 @@ pub(crate) fn decoder(
             (window.start, b.int(exact::IntFn::Add, column, index)?)
         }
     };
-    let tables = b.rope_tables(positions, config.head_dim, config.rope_theta)?;
+    let tables = rope::tables(b, positions, config)?;
     let mut layer = Layer { b, config, weights, prefix: String::new(), tables, start, memory };
 
     let embedding = weights.get("model.embed_tokens.weight")?;
@@ -84,20 +54,6 @@ pub(crate) fn decoder(
     let norm = weights.get("model.norm.weight")?;
     let x = b.rms_norm(x, norm, config.norm_eps)?.0;
     Ok(b.reshape(x, &[batch * tokens, config.width])?)
-}
-
-/// Logits `[rows, vocabulary]` of vectors `[rows, width]`.
-pub(crate) fn head(
-    b: &mut Builder,
-    config: &Config,
-    weights: &Weights,
-    x: Var<f32>,
-) -> Result<Var<f32>, Error> {
-    if config.tied {
-        Ok(b.matmul_t(x, false, weights.get("model.embed_tokens.weight")?, true)?)
-    } else {
-        Ok(b.matmul(x, weights.get("lm_head.weight")?)?)
-    }
 }
 
 struct Layer<'a> {
@@ -115,6 +71,10 @@ impl Layer<'_> {
         self.weights.get(&format!("{}.{part}", self.prefix))
     }
 
+    fn linear(&mut self, x: Var<f32>, part: &str) -> Result<Var<f32>, Error> {
+        self.weights.linear(self.b, x, &format!("{}.{part}", self.prefix))
+    }
+
     fn norm(&mut self, x: Var<f32>, part: &str) -> Result<Var<f32>, Error> {
         let w = self.weight(part)?;
         Ok(self.b.rms_norm(x, w, self.config.norm_eps)?.0)
@@ -122,8 +82,7 @@ impl Layer<'_> {
 
     /// `h w + bias` as heads, `[B, T, heads, head_dim]`.
     fn project(&mut self, h: Var<f32>, part: &str, heads: usize) -> Result<Var<f32>, Error> {
-        let w = self.weight(&format!("self_attn.{part}_proj.weight"))?;
-        let mut y = self.b.linear(h, w)?;
+        let mut y = self.linear(h, &format!("self_attn.{part}_proj.weight"))?;
         if self.config.qkv_bias {
             let bias = self.weight(&format!("self_attn.{part}_proj.bias"))?;
             y = self.b.add(y, bias)?;
@@ -150,18 +109,16 @@ impl Layer<'_> {
         let scale = 1.0 / (c.head_dim as f32).sqrt();
         let o = self.b.attention(q, k, v, self.start, scale, true)?;
         let o = self.b.reshape(o, &[x.dim(0), x.dim(1), c.heads * c.head_dim])?;
-        let w = self.weight("self_attn.o_proj.weight")?;
-        let o = self.b.linear(o, w)?;
+        let o = self.linear(o, "self_attn.o_proj.weight")?;
         Ok(self.b.add(x, o)?)
     }
 
     fn feed_forward(&mut self, x: Var<f32>) -> Result<Var<f32>, Error> {
         let h = self.norm(x, "post_attention_layernorm.weight")?;
-        let [gate, up, down] = ["gate", "up", "down"].map(|p| self.weight(&format!("mlp.{p}_proj.weight")));
-        let gate = self.b.linear(h, gate?)?;
-        let up = self.b.linear(h, up?)?;
+        let gate = self.linear(h, "mlp.gate_proj.weight")?;
+        let up = self.linear(h, "mlp.up_proj.weight")?;
         let y = self.b.swiglu(gate, up)?;
-        let y = self.b.linear(y, down?)?;
+        let y = self.linear(y, "mlp.down_proj.weight")?;
         Ok(self.b.add(x, y)?)
     }
 }

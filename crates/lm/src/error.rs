@@ -128,6 +128,12 @@ pub enum Error {
         /// How many there are.
         answers: usize,
     },
+    /// A packed model in a place where its numbers would have to move.
+    #[error("the model is packed and cannot be {what}: load it in 32 bits (`Files::load`)")]
+    Packed {
+        /// What it was to be.
+        what: &'static str,
+    },
     /// More memory than the owner allows.
     #[error("{what} would need {} and the limit is {}; {remedy}", mib(*needed), mib(*limit))]
     Memory {

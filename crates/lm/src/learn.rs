@@ -4,10 +4,11 @@ use exact::{Builder, Limits, Program, Session, Var};
 
 use crate::batch::Batch;
 use crate::config::{Config, Parameter};
-use crate::decoder::{Memory, Weights, decoder, head};
+use crate::decoder::{Memory, decoder};
 use crate::lora::{Adapters, Lora};
 use crate::objective::Objective;
 use crate::optimiser::Optimiser;
+use crate::weights::Weights;
 use crate::{Error, Model};
 
 /// All that fixes what a step of learning computes.
@@ -76,6 +77,9 @@ impl Learner {
 
     /// A learner of this lesson.
     pub fn of(model: &Model, lesson: Lesson, limits: Limits) -> Result<Learner, Error> {
+        if model.is_packed() {
+            return Err(Error::Packed { what: "taught" });
+        }
         let mut programs = lesson.programs(model.config())?.into_iter();
         let first = programs.next().ok_or(Error::Empty { what: "the program of a step" })?;
         let pass = model.session().share(&first, limits)?;
@@ -316,7 +320,7 @@ impl Lesson {
         let weights = b.input::<f32>("weights", &[n])?;
         let moving = self.moving(b, config)?;
         let x = decoder(b, config, &moving.weights, ids, &Memory::Fresh)?;
-        let logits = head(b, config, &moving.weights, x)?;
+        let logits = moving.weights.head(b, config, x)?;
         let logp = b.token_logprob(logits, targets)?;
         let loss = self.objective.loss(b, logp, weights)?;
         let values: Vec<_> = moving.parameters.iter().map(|(_, v)| *v).collect();

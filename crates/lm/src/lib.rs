@@ -3,14 +3,14 @@
 //! ```
 //! use exact::{Device, Limits};
 //! use lm::{Alphabet, Batch, Chat, Checker, Config, Files, Finding, Language, Learner, Message, Model};
-//! use lm::{Objective, Optimiser, Request, Sampling, Speaker, Until};
+//! use lm::{Objective, Optimiser, Request, RopeScaling, Sampling, Speaker, Until};
 //!
 //! // A model that knows nothing, with one token per letter. `Files::open` takes one that knows more: a Hugging Face folder, a GGUF file.
 //! let (device, limits) = (Device::cpu(2), Limits::default());
 //! let tokenizer = Alphabet::new("abcdefghijklmnopqrstuvwxyz ?").tokenizer()?;
 //! let config = Config {
 //!     vocabulary: tokenizer.len(), width: 32, layers: 1, heads: 2, kv_heads: 1, head_dim: 16, hidden: 64, context: 32,
-//!     rope_theta: 10_000.0, norm_eps: 1e-6, tied: true, qkv_bias: false, qk_norm: false,
+//!     rope_theta: 10_000.0, rope_scaling: RopeScaling::None, norm_eps: 1e-6, tied: true, qkv_bias: false, qk_norm: false,
 //! };
 //! let chat = Some(Chat::new("plain", "{% for m in messages %}{{ m.content }}{% endfor %}", &[])?);
 //! let language = Language { tokenizer, chat, begin: None, ends: vec![Alphabet::END], pad: Some(Alphabet::PAD) };
@@ -58,9 +58,11 @@ mod objective;
 mod optimiser;
 mod plan;
 mod practice;
+mod rope;
 mod schedule;
 mod speak;
 mod tokenizer;
+mod weights;
 pub mod wren;
 
 pub use alphabet::Alphabet;
@@ -68,17 +70,18 @@ pub use batch::{Batch, advantages, advantages_unscaled};
 pub use chat::{Chat, Message};
 pub use config::{Config, Parameter, Start};
 pub use error::Error;
-pub use files::gguf::{Packed, Packing};
+pub use files::gguf::Packing;
 pub use files::{Files, Language};
 pub use learn::{Learner, Lesson, Progress, step_program};
 pub use likelihood::Likelihoods;
 pub use lora::Lora;
-pub use machine::available_bytes;
+pub use machine::{available_bytes, spare_bytes};
 pub use model::Model;
 pub use objective::{Improve, Objective};
 pub use optimiser::{Group, Optimiser};
-pub use plan::{LearnerPlan, Need, SpeakerPlan, plan_learner, plan_speaker};
+pub use plan::{LearnerPlan, Need, SpeakerPlan, plan_learner, plan_speaker, plan_speaker_of};
 pub use practice::{Drill, Practice, Round};
+pub use rope::RopeScaling;
 pub use schedule::{Decay, Schedule};
 pub use speak::{
     Checker, Ending, Event, Finding, Request, RequestId, Rollout, Sampling, Speaker, Stop, Until, Words,

@@ -3,7 +3,8 @@
 use exact::{Builder, Limits, Session};
 
 use crate::batch::Batch;
-use crate::decoder::{Memory, Weights, decoder, head};
+use crate::decoder::{Memory, decoder};
+use crate::weights::Weights;
 use crate::{Error, Model};
 
 /// The log-probabilities that a model gives to the targets of a batch: one forward pass, and nothing moves.
@@ -31,9 +32,9 @@ impl Likelihoods {
         let mut b = Builder::new();
         let ids = b.input::<u32>("ids", &[rows, tokens])?;
         let targets = b.input::<u32>("targets", &[rows * tokens])?;
-        let weights = Weights::declare(&mut b, config)?;
+        let weights = Weights::declare_in(&mut b, model.form())?;
         let x = decoder(&mut b, config, &weights, ids, &Memory::Fresh)?;
-        let logits = head(&mut b, config, &weights, x)?;
+        let logits = weights.head(&mut b, config, x)?;
         let logp = b.token_logprob(logits, targets)?;
         b.output("logp", logp)?;
         let session = model.session().share(&b.finish()?, limits)?;

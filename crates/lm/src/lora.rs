@@ -3,8 +3,8 @@
 use exact::{Builder, Limits, Session, Var};
 
 use crate::config::{Config, Parameter, Start};
-use crate::decoder::Weights;
 use crate::model::drawn;
+use crate::weights::Weights;
 use crate::{Error, Model};
 
 /// Which matrices are adapted, and by how much.

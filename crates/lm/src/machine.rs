@@ -13,6 +13,14 @@ pub fn available_bytes() -> Option<u64> {
     [system, group].into_iter().flatten().min()
 }
 
+/// What to take at most where the owner sets no limit: nine tenths of [`available_bytes`], since others want to grow too; `None` where the
+/// system does not say what there is.
+///
+/// It is a limit for [`plan_speaker`](crate::plan_speaker), [`plan_learner`](crate::plan_learner) and `exact::Limits`.
+pub fn spare_bytes() -> Option<u64> {
+    available_bytes().map(|bytes| bytes / 10 * 9)
+}
+
 /// `MemAvailable` of `/proc/meminfo`.
 fn available(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -77,6 +85,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn this_machine_has_some() {
-        assert!(available_bytes().unwrap() > 1 << 20);
+        let (all, spare) = (available_bytes().unwrap(), spare_bytes().unwrap());
+        assert!(all > 1 << 20 && spare > 1 << 19);
     }
 }

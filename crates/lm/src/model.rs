@@ -4,12 +4,13 @@ use exact::{Builder, Device, Limits, Program, Session, UnaryFn, Var};
 
 use crate::Error;
 use crate::config::{Config, Parameter, Start};
-use crate::decoder::{Memory, Weights, decoder, head};
+use crate::decoder::{Memory, decoder};
+use crate::weights::{Form, PARTS, Weights};
 
 /// A model on a device. Whoever teaches it or asks it works on these weights; there are no copies.
 #[derive(Debug)]
 pub struct Model {
-    config: Config,
+    form: Form,
     session: Session,
 }
 
@@ -20,36 +21,59 @@ impl Model {
         let mut session = Session::new(&first_weights(&config)?, device, limits)?;
         session.write("seed", &[seed as u32, (seed >> 32) as u32])?;
         session.run()?;
-        Ok(Model { config, session })
+        Ok(Model { form: Form::plain(config), session })
     }
 
     /// A model whose weights are still to come, one by one: zeros until then.
-    pub(crate) fn empty(config: Config, device: &Device, limits: Limits) -> Result<Model, Error> {
-        config.check()?;
+    pub(crate) fn empty(form: Form, device: &Device, limits: Limits) -> Result<Model, Error> {
+        form.config().check()?;
         let mut b = Builder::new();
-        Weights::declare(&mut b, &config)?;
+        Weights::declare_in(&mut b, &form)?;
         let session = Session::new(&b.finish()?, device, limits)?;
-        Ok(Model { config, session })
+        Ok(Model { form, session })
     }
 
     /// Its configuration.
     pub fn config(&self) -> &Config {
-        &self.config
+        self.form.config()
     }
 
-    /// One parameter's numbers.
+    /// Whether some of its matrices are kept packed, as a file had them: it speaks and checks, and cannot learn.
+    pub fn is_packed(&self) -> bool {
+        self.form.is_packed()
+    }
+
+    /// One parameter's numbers, in 32 bits whatever they are kept in.
     pub fn weight(&self, name: &str) -> Result<Vec<f32>, Error> {
-        Ok(self.session.read(name)?)
+        let Some(parameter) = self.config().parameters().into_iter().find(|p| p.name == name) else {
+            return Ok(self.session.read(name)?);
+        };
+        let mut numbers = vec![0.0; parameter.dims.iter().product()];
+        self.read_part(&parameter, 0, &mut numbers)?;
+        Ok(numbers)
     }
 
-    /// Gives one parameter new numbers.
+    /// Gives one parameter new numbers. Those of a packed matrix stay what they are.
     pub fn set_weight(&mut self, name: &str, numbers: &[f32]) -> Result<(), Error> {
+        if self.form.packing(name).is_some() {
+            return Err(Error::Packed { what: "given other numbers" });
+        }
         Ok(self.session.write(name, numbers)?)
     }
 
-    /// The hash of all weights: names, shapes and every bit.
+    /// The hash of all weights: names, shapes and every bit. That of a packed model is of the numbers it stands for.
     pub fn root(&self) -> Result<[u8; 32], Error> {
-        root(&self.config, &self.session)
+        root(&self.form, &self.session)
+    }
+
+    /// Copies a stretch of a parameter's numbers.
+    pub(crate) fn read_part(
+        &self,
+        parameter: &Parameter,
+        first: usize,
+        numbers: &mut [f32],
+    ) -> Result<(), Error> {
+        self.form.read_part(&self.session, parameter, first, numbers)
     }
 
     /// What the model thinks of every next token: after each of these tokens one number for each token there is.
@@ -59,14 +83,15 @@ impl Model {
         if tokens.is_empty() {
             return Err(Error::Empty { what: "a text to read" });
         }
-        if tokens.len() > self.config.context {
-            return Err(Error::TooLong { what: "a text", length: tokens.len(), limit: self.config.context });
+        let config = self.config();
+        if tokens.len() > config.context {
+            return Err(Error::TooLong { what: "a text", length: tokens.len(), limit: config.context });
         }
         let mut b = Builder::new();
         let ids = b.input::<u32>("ids", &[1, tokens.len()])?;
-        let weights = Weights::declare(&mut b, &self.config)?;
-        let x = decoder(&mut b, &self.config, &weights, ids, &Memory::Fresh)?;
-        let logits = head(&mut b, &self.config, &weights, x)?;
+        let weights = Weights::declare_in(&mut b, &self.form)?;
+        let x = decoder(&mut b, config, &weights, ids, &Memory::Fresh)?;
+        let logits = weights.head(&mut b, config, x)?;
         b.output("logits", logits)?;
         let mut session = self.session.share(&b.finish()?, limits)?;
         session.write("ids", tokens)?;
@@ -76,9 +101,14 @@ impl Model {
 
     /// The same model on another device.
     pub fn copy_to(&self, device: &Device, limits: Limits) -> Result<Model, Error> {
-        let mut copy = Model::empty(self.config.clone(), device, limits)?;
-        for parameter in self.config.parameters() {
-            copy.set_weight(&parameter.name, &self.weight(&parameter.name)?)?;
+        let mut copy = Model::empty(self.form.clone(), device, limits)?;
+        for name in self.form.states() {
+            // The words of packed matrices are whole numbers, all other states are not.
+            if name.ends_with(PARTS[0]) {
+                copy.session.write(name, &self.session.read::<u32>(name)?)?;
+            } else {
+                copy.session.write(name, &self.session.read::<f32>(name)?)?;
+            }
         }
         Ok(copy)
     }
@@ -95,16 +125,20 @@ impl Model {
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }
+
+    pub(crate) fn form(&self) -> &Form {
+        &self.form
+    }
 }
 
 /// Numbers that are hashed at a time.
 const AT_A_TIME: usize = 1 << 16;
 
 /// The hash of all weights as they are in a session.
-fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+fn root(form: &Form, session: &Session) -> Result<[u8; 32], Error> {
     let mut hasher = blake3::Hasher::new_derive_key("starling model weights v1");
     let (mut numbers, mut bytes) = (vec![0.0f32; AT_A_TIME], Vec::new());
-    for parameter in config.parameters() {
+    for parameter in form.config().parameters() {
         let mut length = |n: usize| {
             hasher.update(&(n as u64).to_le_bytes());
         };
@@ -116,7 +150,7 @@ fn root(config: &Config, session: &Session) -> Result<[u8; 32], Error> {
         let elements: usize = parameter.dims.iter().product();
         for first in (0..elements).step_by(AT_A_TIME) {
             let some = &mut numbers[..AT_A_TIME.min(elements - first)];
-            session.read_part(&parameter.name, first, some)?;
+            form.read_part(session, &parameter, first, some)?;
             bytes.clear();
             bytes.extend(some.iter().flat_map(|number| number.to_bits().to_le_bytes()));
             hasher.update(&bytes);
@@ -135,10 +169,10 @@ pub(crate) struct Root {
 
 impl Root {
     /// Whether the weights have changed since this was last asked.
-    pub(crate) fn moved(&mut self, config: &Config, session: &Session) -> Result<bool, Error> {
+    pub(crate) fn moved(&mut self, form: &Form, session: &Session) -> Result<bool, Error> {
         let mut changes = 0;
-        for parameter in config.parameters() {
-            changes += session.changes(&parameter.name)?;
+        for name in form.states() {
+            changes += session.changes(name)?;
         }
         let moved = self.changes != Some(changes);
         if moved {
@@ -148,10 +182,10 @@ impl Root {
     }
 
     /// The root as of when [`Root::moved`] was last asked.
-    pub(crate) fn get(&mut self, config: &Config, session: &Session) -> Result<[u8; 32], Error> {
+    pub(crate) fn get(&mut self, form: &Form, session: &Session) -> Result<[u8; 32], Error> {
         match self.known {
             Some(root) => Ok(root),
-            None => Ok(*self.known.insert(root(config, session)?)),
+            None => Ok(*self.known.insert(root(form, session)?)),
         }
     }
 }

@@ -3,14 +3,15 @@
 //! Nothing is estimated. The programs that would run are built and laid out without being given any memory, so what is said is what
 //! will be taken, to the byte; and what does not fit is made smaller, or refused with the reason, before anything else happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use exact::{Device, Program, Session};
 
 use crate::config::Config;
 use crate::error::mib;
-use crate::{Error, speak};
+use crate::weights::{Form, PARTS};
+use crate::{Error, Model, speak};
 
 /// The bytes that some programs take together, where those that share a state have it once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,9 +50,14 @@ impl Need {
         }
         self.working =
             self.working.saturating_add(Session::bytes_needed(program, device).saturating_sub(states));
-        let weights: Vec<String> = config.parameters().into_iter().map(|p| p.name).collect();
-        self.weights = weights.iter().filter_map(|name| self.states.get(name)).sum();
-        self.cache = self.states.iter().filter(|(name, _)| name.starts_with("cache.")).map(|(_, b)| b).sum();
+        let parameters: BTreeSet<String> = config.parameters().into_iter().map(|p| p.name).collect();
+        // A parameter, or what is there of a packed one.
+        let of_model = |name: &str| {
+            let part = || PARTS.iter().find_map(|part| name.strip_suffix(part));
+            parameters.contains(name) || part().is_some_and(|name| parameters.contains(name))
+        };
+        let sum = |of: &dyn Fn(&str) -> bool| self.states.iter().filter(|(n, _)| of(n)).map(|(_, b)| b).sum();
+        (self.weights, self.cache) = (sum(&of_model), sum(&|name| name.starts_with("cache.")));
         self.kept = self.states.values().sum::<u64>() - self.weights - self.cache;
     }
 }
@@ -91,7 +97,32 @@ pub fn plan_speaker(
     least_tokens: usize,
     limit: u64,
 ) -> Result<SpeakerPlan, Error> {
-    let need = |seats, tokens| speak::Sizes::new(config, seats, tokens)?.need(config, device);
+    plan(&Form::plain(config.clone()), device, seats, tokens, least_tokens, limit)
+}
+
+/// As [`plan_speaker`], of a model that is there: a packed one takes less.
+pub fn plan_speaker_of(
+    model: &Model,
+    seats: usize,
+    tokens: usize,
+    least_tokens: usize,
+    limit: u64,
+) -> Result<SpeakerPlan, Error> {
+    plan(model.form(), model.device(), seats, tokens, least_tokens, limit)
+}
+
+fn plan(
+    form: &Form,
+    device: &Device,
+    seats: usize,
+    tokens: usize,
+    least_tokens: usize,
+    limit: u64,
+) -> Result<SpeakerPlan, Error> {
+    let need = |seats, tokens| -> Result<Need, Error> {
+        let programs = speak::Sizes::new(form.config(), seats, tokens)?.programs(form)?;
+        Ok(Need::of(form.config(), &programs, device))
+    };
     let least = least_tokens.min(tokens);
     if let Some((seats, need)) = most(1, seats, limit, |seats| need(seats, tokens))? {
         return Ok(SpeakerPlan { seats, tokens, need });

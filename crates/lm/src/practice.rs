@@ -5,6 +5,7 @@ use exact::Limits;
 use crate::batch::{Batch, advantages, advantages_unscaled};
 use crate::learn::{Learner, Lesson, Progress};
 use crate::likelihood::Likelihoods;
+use crate::lora::Lora;
 use crate::objective::{Improve, Objective};
 use crate::optimiser::Optimiser;
 use crate::schedule::{Decay, Schedule};
@@ -34,6 +35,8 @@ pub struct Drill {
     pub scaled: bool,
     /// Steps of learning from one round's answers.
     pub updates: usize,
+    /// Learn adapters instead of the parameters themselves.
+    pub lora: Option<Lora>,
     /// Answers in one pass of learning. Rounds take as many passes as their answers that teach need.
     pub rows: usize,
 }
@@ -53,6 +56,7 @@ impl Drill {
             rate: Schedule { peak: 3e-4, rise: 10, decay: Decay::Never },
             scaled: true,
             updates: 1,
+            lora: None,
             rows: 96,
         }
     }
@@ -110,7 +114,7 @@ impl Practice {
             // The last token is predicted, not read.
             tokens: (drill.prompt + drill.answer).saturating_sub(1),
             passes: true,
-            lora: None,
+            lora: drill.lora.clone(),
         };
         let own = match drill.objective {
             Objective::Improve(Improve { truncate: Some(_), .. }) => {

@@ -17,6 +17,8 @@ const TOKENS: u64 = 1 << 24;
 pub struct Tokenizer {
     engine: Engine,
     len: usize,
+    /// Whether what has no token is spelled in tokens named `<0x0A>`, each a byte.
+    spells_bytes: bool,
     name: String,
 }
 
@@ -46,13 +48,14 @@ impl Tokenizer {
         for field in ["truncation", "padding"] {
             json[field] = Value::Null;
         }
+        let spells_bytes = json["model"]["byte_fallback"] == true;
         let engine: Engine = serde_json::from_value(json).map_err(|e| wrong(e.to_string()))?;
         let last = engine.get_vocab(true).into_values().max();
         let len = last.map_or(0, |last| last as usize + 1);
         if len == 0 || len as u64 > TOKENS {
             return Err(wrong(format!("has {len} tokens; 1 to {TOKENS} are allowed")));
         }
-        Ok(Tokenizer { engine, len, name: name.to_owned() })
+        Ok(Tokenizer { engine, len, spells_bytes, name: name.to_owned() })
     }
 
     /// A tokenizer with one token for each of these characters, after the special tokens, which stand for themselves.
@@ -131,6 +134,10 @@ impl Tokenizer {
         let added = self.engine.get_added_tokens_decoder();
         let by_bytes = serde_json::to_value(self.engine.get_decoder())
             .is_ok_and(|d| d.to_string().contains("\"ByteLevel\""));
+        let spelled = |name: &str| {
+            let digits = name.strip_prefix("<0x")?.strip_suffix('>')?;
+            u8::from_str_radix(digits, 16).ok().filter(|_| self.spells_bytes && digits.len() == 2)
+        };
         let byte_of: std::collections::HashMap<char, u8> =
             (0..=255).map(|byte| (letter(byte), byte)).collect();
         let word = |token: u32| -> Result<Vec<u8>, Error> {
@@ -140,6 +147,7 @@ impl Tokenizer {
                 (None, Some(name)) if by_bytes => {
                     Ok(name.chars().filter_map(|c| byte_of.get(&c).copied()).collect())
                 }
+                (None, Some(name)) if spelled(&name).is_some() => Ok(spelled(&name).into_iter().collect()),
                 // Beside other letters: a decoder may take a space from the front of a text.
                 (None, Some(_)) => {
                     let (one, two) = (self.decode(&[token])?, self.decode(&[token, token])?);

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "common/gguf.rs"]
+mod gguf;
+
 use std::path::{Path, PathBuf};
 
 use exact::{Device, Limits};
+use gguf::{Gguf, gguf_text};
 use lm::{Alphabet, Chat, Config, Error, Files, Language, Message, Model, Packing, Tokenizer, foreign};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -20,6 +24,7 @@ fn config() -> Config {
         hidden: 40,
         context: 32,
         rope_theta: 500_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-5,
         tied: true,
         qkv_bias: false,
@@ -335,123 +340,6 @@ fn hostile_headers_of_safetensors_are_refused() {
     }
 }
 
-/// A GGUF file: named values, and tensors of (name, dims as in the file, packing, bytes).
-struct Gguf {
-    values: Vec<(String, Vec<u8>)>,
-    tensors: Vec<(String, Vec<u64>, Packing, Vec<u8>)>,
-}
-
-fn gguf_text(text: &str) -> Vec<u8> {
-    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
-impl Gguf {
-    /// The model in a file of this architecture, its matrices packed.
-    fn of(model: &Model, architecture: &str, packing: Packing) -> Gguf {
-        let c = model.config();
-        let mut file = Gguf { values: Vec::new(), tensors: Vec::new() };
-        file.value("general.architecture", 8, &gguf_text(architecture));
-        for (name, n) in [
-            ("embedding_length", c.width),
-            ("block_count", c.layers),
-            ("feed_forward_length", c.hidden),
-            ("attention.head_count", c.heads),
-            ("attention.head_count_kv", c.kv_heads),
-            ("attention.key_length", c.head_dim),
-            ("context_length", c.context),
-        ] {
-            file.value(&format!("{architecture}.{name}"), 4, &(n as u32).to_le_bytes());
-        }
-        file.value(&format!("{architecture}.rope.freq_base"), 6, &c.rope_theta.to_le_bytes());
-        file.value(&format!("{architecture}.attention.layer_norm_rms_epsilon"), 6, &c.norm_eps.to_le_bytes());
-        for parameter in c.parameters() {
-            let mut numbers = model.weight(&parameter.name).unwrap();
-            let mut dims = parameter.dims.clone();
-            if dims.len() == 2 && parameter.name != "model.embed_tokens.weight" {
-                // Ours are [in, out]: in this order they are as the file says its axes, but the numbers stand the other way round.
-                let (rows, columns) = (dims[0], dims[1]);
-                numbers = (0..columns * rows).map(|i| numbers[i % rows * columns + i / rows]).collect();
-            } else {
-                dims.reverse();
-            }
-            let name =
-                parameter.name.replace("model.layers.", "blk.").replace("model.embed_tokens", "token_embd");
-            let name = name.replace("model.norm", "output_norm").replace("lm_head", "output");
-            let name =
-                name.replace("input_layernorm", "attn_norm").replace("post_attention_layernorm", "ffn_norm");
-            let name = name
-                .replace("self_attn.o_proj", "attn_output")
-                .replace("self_attn.", "attn_")
-                .replace("mlp.", "ffn_")
-                .replace("_proj", "");
-            if architecture == "llama" && (name.contains("attn_q.") || name.contains("attn_k.")) {
-                let row = numbers.len() / (dims[1]);
-                let woven: Vec<usize> = (0..dims[1])
-                    .map(|to| {
-                        let (head, i) = (to / c.head_dim, to % c.head_dim);
-                        head * c.head_dim + i / 2 + i % 2 * (c.head_dim / 2)
-                    })
-                    .collect();
-                numbers = woven.iter().flat_map(|from| numbers[from * row..][..row].to_vec()).collect();
-            }
-            let (packing, bytes) =
-                if dims.len() == 2 { pack(packing, &numbers) } else { pack(Packing::F32, &numbers) };
-            file.tensors.push((name, dims.iter().map(|d| *d as u64).collect(), packing, bytes));
-        }
-        file
-    }
-
-    fn value(&mut self, name: &str, kind: u32, bytes: &[u8]) {
-        self.values.push((name.to_owned(), [&kind.to_le_bytes()[..], bytes].concat()));
-    }
-
-    fn texts(&mut self, name: &str, texts: &[String]) {
-        let head = [&8u32.to_le_bytes()[..], &(texts.len() as u64).to_le_bytes()].concat();
-        let all: Vec<u8> = texts.iter().flat_map(|t| gguf_text(t)).collect();
-        self.value(name, 9, &[head, all].concat());
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut out = b"GGUF".to_vec();
-        out.extend(3u32.to_le_bytes());
-        out.extend((self.tensors.len() as u64).to_le_bytes());
-        out.extend((self.values.len() as u64).to_le_bytes());
-        for (name, value) in &self.values {
-            out.extend(gguf_text(name));
-            out.extend(value);
-        }
-        let mut data = Vec::new();
-        for (name, dims, packing, bytes) in &self.tensors {
-            out.extend(gguf_text(name));
-            out.extend((dims.len() as u32).to_le_bytes());
-            out.extend(dims.iter().flat_map(|d| d.to_le_bytes()));
-            out.extend(packing.code().to_le_bytes());
-            out.extend((data.len() as u64).to_le_bytes());
-            data.extend(bytes);
-            data.resize(data.len().next_multiple_of(32), 0);
-        }
-        out.resize(out.len().next_multiple_of(32), 0);
-        out.extend(data);
-        out
-    }
-}
-
-/// Numbers packed: whole, or one scale of 1/64 for all and eight bits.
-fn pack(packing: Packing, numbers: &[f32]) -> (Packing, Vec<u8>) {
-    let bytes = match packing {
-        Packing::Q8_0 => numbers
-            .chunks(32)
-            .flat_map(|block| {
-                // 2^-6 as half precision.
-                let q = block.iter().map(|n| (n * 64.0).round().clamp(-127.0, 127.0) as i8 as u8);
-                [0x00, 0x24].into_iter().chain(q).collect::<Vec<u8>>()
-            })
-            .collect(),
-        _ => numbers.iter().flat_map(|n| n.to_le_bytes()).collect(),
-    };
-    (packing, bytes)
-}
-
 /// Numbers that eight bits in steps of 1/64 hold, none of them the negative zero.
 fn coarse(mut model: Model) -> Model {
     for parameter in model.config().parameters() {
@@ -481,15 +369,6 @@ fn a_gguf_is_the_model_it_was_made_of() {
             assert!(files.language().is_err());
             let loaded = load(&path).unwrap();
             assert_eq!(loaded.root().unwrap(), original.root().unwrap(), "{architecture} {packing:?}");
-            // What stays packed is the same matrix, as files have it: [out, in].
-            let name = "model.layers.1.self_attn.q_proj.weight";
-            let packed = files.packed(name).unwrap();
-            assert_eq!(packed.is_some(), packing == Packing::Q8_0);
-            if let Some(packed) = packed {
-                assert_eq!((packed.rows, packed.columns), (32, 32));
-                let (numbers, ours) = (packed.unpack(), original.weight(name).unwrap());
-                assert!((0..32 * 32).all(|i| numbers[i] == ours[i % 32 * 32 + i / 32]));
-            }
         }
     }
 }
@@ -529,7 +408,8 @@ fn a_ggufs_tokenizer_is_read_and_its_faults_are_named() {
         }
     };
     for (change, says) in [
-        (set("tokenizer.ggml.model", "llama"), "only gpt2"),
+        (set("tokenizer.ggml.model", "llama"), "tokenizer.ggml.scores"),
+        (set("tokenizer.ggml.model", "t5"), "gpt2 (byte-level BPE) and llama"),
         (set("tokenizer.ggml.pre", "tekken"), "tokenizer.ggml.pre"),
         (set("tokenizer.ggml.merges", "none"), "tokenizer.ggml.merges"),
         (set("tokenizer.ggml.eos_token_id", "end"), "tokenizer.ggml.eos_token_id"),
@@ -551,6 +431,71 @@ fn a_ggufs_tokenizer_is_read_and_its_faults_are_named() {
     assert!(error.to_string().contains("twice"), "{error}");
     let error = with(&|file| file.value("x", 13, &[])).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("kind 13"), "{error}");
+}
+
+/// Pieces with scores, as files of Llama 2 and Mistral have them.
+#[test]
+fn pieces_are_joined_by_their_scores() {
+    let original = model(Config { width: 32, hidden: 64, vocabulary: 300, ..config() });
+    let pieces = ["\u{2581}", "a", "b", "c", "ab", "bc", "abc", "\u{2581}a", "\u{2581}abc", "\n"];
+    let mut tokens = ["<unk>", "<s>", "</s>"].map(str::to_owned).to_vec();
+    tokens.extend((0..=255).map(|byte| format!("<0x{byte:02X}>")));
+    tokens.extend(pieces.map(str::to_owned));
+    let of = |piece: &str| tokens.iter().position(|token| token == piece).unwrap() as u32;
+    let with = |scores: &[(&str, f32)], change: &dyn Fn(&mut Gguf)| {
+        let mut file = Gguf::of(&original, "llama", Packing::F32);
+        let list = |kind: u32, bytes: Vec<u8>| {
+            [&kind.to_le_bytes()[..], &(tokens.len() as u64).to_le_bytes(), &bytes].concat()
+        };
+        let kind = |i: usize| [2, 3, 3].get(i).copied().unwrap_or(if i < 259 { 6 } else { 1 });
+        let kinds = (0..tokens.len()).flat_map(|i| i32::to_le_bytes(kind(i))).collect();
+        let score = |token: &String| scores.iter().find(|(piece, _)| piece == token).map_or(-1e9, |(_, s)| *s);
+        let scores = tokens.iter().flat_map(|token| f32::to_le_bytes(score(token))).collect();
+        file.value("tokenizer.ggml.model", 8, &gguf_text("llama"));
+        file.texts("tokenizer.ggml.tokens", &tokens);
+        file.value("tokenizer.ggml.token_type", 9, &list(5, kinds));
+        file.value("tokenizer.ggml.scores", 9, &list(6, scores));
+        file.value("tokenizer.ggml.bos_token_id", 4, &1u32.to_le_bytes());
+        file.value("tokenizer.ggml.eos_token_id", 4, &2u32.to_le_bytes());
+        change(&mut file);
+        let folder = Folder::new("pieces");
+        std::fs::write(folder.at("model.gguf"), file.bytes()).unwrap();
+        Files::open(folder.at("model.gguf")).map(|files| files.language().unwrap().clone())
+    };
+    let scores = [("ab", -1.0), ("bc", -2.0), ("abc", -3.0), ("\u{2581}a", -4.0), ("\u{2581}abc", -5.0)];
+    let language = with(&scores, &|_| {}).unwrap();
+    let tokenizer = &language.tokenizer;
+    assert_eq!((language.begin, &language.ends[..]), (Some(1), &[2][..]));
+    let cases: [(&str, Vec<u32>); 5] = [
+        ("abc", vec![of("\u{2581}abc")]),
+        ("a bc", vec![of("\u{2581}a"), of("\u{2581}"), of("bc")]),
+        ("bcab", vec![of("\u{2581}"), of("bc"), of("ab")]),
+        ("\u{e9}\n", vec![of("\u{2581}"), of("<0xC3>"), of("<0xA9>"), of("\n")]),
+        ("a</s>b", vec![of("\u{2581}a"), 2, of("\u{2581}"), of("b")]),
+    ];
+    for (text, right) in &cases {
+        assert_eq!(tokenizer.encode(text).unwrap(), *right, "{text:?}");
+    }
+    for (text, right) in &cases[..4] {
+        assert_eq!(tokenizer.decode(right).unwrap(), *text);
+        // Beside others, pieces keep the space before them, and bytes are bytes.
+        let words = tokenizer.words().unwrap();
+        let bytes: Vec<u8> = right.iter().flat_map(|token| words[*token as usize].clone()).collect();
+        assert_eq!(String::from_utf8(bytes).unwrap(), format!(" {text}"));
+    }
+    assert_eq!(tokenizer.encode_alone("abc").unwrap(), [1, of("\u{2581}abc")]);
+    // Other scores, other pieces; and no space before the text where the file says so.
+    let scores = [("bc", -1.0), ("ab", -2.0), ("\u{2581}a", -0.5)];
+    let language = with(&scores, &|file| {
+        file.value("tokenizer.ggml.add_space_prefix", 7, &[0]);
+        file.value("tokenizer.ggml.add_bos_token", 7, &[0]);
+    });
+    let tokenizer = language.unwrap().tokenizer;
+    assert_eq!(tokenizer.encode_alone("abc").unwrap(), [of("a"), of("bc")]);
+    assert_eq!(tokenizer.encode(" abc").unwrap(), [of("\u{2581}a"), of("bc")]);
+    assert_eq!(tokenizer.decode(&[of("\u{2581}a"), of("bc")]).unwrap(), " abc");
+    let error = with(&scores, &|file| file.values.retain(|(name, _)| name != "tokenizer.ggml.scores"));
+    assert!(error.map(|_| ()).unwrap_err().to_string().contains("tokenizer.ggml.scores"));
 }
 
 #[test]

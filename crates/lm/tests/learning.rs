@@ -5,8 +5,8 @@
 use exact::{Device, Level, Limits};
 use lm::wren::{self, Task};
 use lm::{
-    Alphabet, Batch, Config, Error, Group, Improve, Learner, Lesson, Likelihoods, Lora, Model, Objective,
-    Optimiser, Practice, Request, Rollout, Sampling, Speaker, Until, advantages,
+    Alphabet, Batch, Config, Decay, Drill, Error, Group, Improve, Learner, Lesson, Likelihoods, Lora, Model,
+    Objective, Optimiser, Practice, Request, Rollout, Sampling, Schedule, Speaker, Until, advantages,
 };
 
 fn config(alphabet: &Alphabet) -> Config {
@@ -20,6 +20,7 @@ fn config(alphabet: &Alphabet) -> Config {
         hidden: 64,
         context: 12,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,
@@ -402,6 +403,30 @@ fn adapters_learn_and_the_rest_stays() {
     let copy = model.copy_to(&Device::cpu(1), Limits::default()).unwrap();
     let of_merged = learner(&copy, lesson(Objective::IMPROVE)).learn(&batch, 0.0, 0.0).unwrap().loss;
     assert_eq!(of_factors.to_bits(), of_merged.to_bits());
+}
+
+/// Reward by trial, and only adapters learn: the letter comes, and all but the adapted matrices stay as they are.
+#[test]
+fn practice_with_adapters_moves_nothing_else() {
+    let alphabet = Alphabet::new("abcd=");
+    let model = begun();
+    let before = weights(&model);
+    let lora = Lora { on: vec!["_proj.weight".into()], ..Lora::of_rank(4) };
+    let rate = Schedule { peak: 0.01, rise: 0, decay: Decay::Never };
+    let drill = Drill { prompts: 2, samples: 16, rows: 16, lora: Some(lora), rate, ..Drill::new(3, 2, Alphabet::END) };
+    let mut practice = Practice::new(&model, drill, Limits::default()).unwrap();
+    let asked = ["ab=", "ca="].map(|text| alphabet.encode(text).unwrap());
+    let mut rewards = Vec::new();
+    for round in 0..40 {
+        let right = |_, r: &Rollout| f32::from(u8::from(alphabet.decode(&r.answer).starts_with('d')));
+        rewards.push(practice.round(&asked, 32 * round, right).unwrap().reward());
+    }
+    let (first, last) = (&rewards[..5], &rewards[35..]);
+    assert!(last.iter().sum::<f32>() > first.iter().sum::<f32>() + 1.0, "{rewards:?}");
+    for (parameter, before) in model.config().parameters().iter().zip(&before) {
+        let now = model.weight(&parameter.name).unwrap();
+        assert_eq!(now != *before, parameter.name.contains("_proj.weight"), "{}", parameter.name);
+    }
 }
 
 #[test]

@@ -3,17 +3,17 @@
 //! What they run is what a node on another machine runs, [`crate::join`] with an invite; they find each other by libp2p, on loopback, and
 //! each has its own keys, folder and model. One may be told to hear nobody: it shows what being together is worth.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use chain::embedded::{Embedded, Options, Server};
 use chain::{Account, Address, Chain, Credits, Hash, Identity, Key, Passphrase, Rules, Time, Wei};
 use net::Address as PeerAddress;
 use serde::{Deserialize, Serialize};
 use swarm::Charter;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
@@ -31,6 +31,8 @@ const REWARD: Credits = Credits::whole(10);
 const BOND: Credits = Credits::whole(5);
 /// How long a node has to end by itself.
 const FAREWELL: Duration = Duration::from_secs(90);
+/// How often it is looked whether a process has ended.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long the first one has until it listens.
 const AWAKENING: Duration = Duration::from_secs(60);
 /// The longest line that a node may say.
@@ -201,10 +203,14 @@ impl Colony {
 
     /// Waits until all have ended; who does not in time is made to.
     pub async fn ended(mut self) {
+        self.farewell();
+        let begin = Instant::now();
         for bird in &mut self.birds {
-            if tokio::time::timeout(FAREWELL, bird.child.wait()).await.is_err() {
-                let _ = bird.child.kill().await;
+            while begin.elapsed() < FAREWELL && matches!(bird.child.try_wait(), Ok(None)) {
+                tokio::time::sleep(LOOK).await;
             }
+            let _ = bird.child.kill();
+            let _ = bird.child.wait();
         }
     }
 
@@ -212,12 +218,12 @@ impl Colony {
         let i = self.birds.len();
         if let Some(output) = child.stdout.take() {
             let to = to.clone();
-            tokio::spawn(async move {
+            thread::spawn(move || {
                 let mut lines = BufReader::new(output);
                 let mut bytes = Vec::new();
                 loop {
                     bytes.clear();
-                    match (&mut lines).take(LINE_BYTES).read_until(b'\n', &mut bytes).await {
+                    match lines.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes) {
                         Ok(0) | Err(_) => break,
                         Ok(_) => {}
                     }
@@ -226,11 +232,11 @@ impl Colony {
                         Ok(report) => Line::Report(report),
                         Err(_) => Line::Words(text.trim().to_owned()),
                     };
-                    if to.send((i, line)).await.is_err() {
+                    if to.blocking_send((i, line)).is_err() {
                         break;
                     }
                 }
-                let _ = to.send((i, Line::End)).await;
+                let _ = to.blocking_send((i, Line::End));
             });
         }
         self.birds.push(Bird { name, wallet, child, gone: false });
@@ -317,6 +323,6 @@ fn spawn(plan: &Plan, home: &Home, invite: &Invite, alone: bool) -> Result<Child
     if let Some(rounds) = plan.rounds {
         command.args(["--rounds", &rounds.to_string()]);
     }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.spawn().map_err(|why| Error::file("starting", &plan.program, why))
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use lm::{Event, Files, Language, Message, Model, Request, Sampling, Speaker, Until};
+use lm::{Event, Files, Language, Message, Model, Request, Sampling, Speaker, Until, plan_speaker_of};
 
 use crate::model::{Machine, load};
 
@@ -92,8 +92,11 @@ fn say(options: &Options, model: &Model, language: &Language, prompt: Vec<u32>) 
         )
         .into());
     }
-    let until = Until::new(options.tokens.clamp(1, room), &language.ends);
-    let mut speaker = Speaker::new(model, 1, prompt.len() + until.limit, options.machine.limits())?;
+    let (limits, wanted) = (options.machine.limits(), prompt.len() + options.tokens.clamp(1, room));
+    // A shorter answer where the memory is not there for a long one.
+    let plan = plan_speaker_of(model, 1, wanted, prompt.len() + 1, limits.memory_bytes)?;
+    let until = Until::new(plan.tokens - prompt.len(), &language.ends);
+    let mut speaker = Speaker::new(model, 1, plan.tokens, limits)?;
     let sampling = Sampling { temperature: options.temperature, ..Sampling::PLAIN };
     speaker.ask(Request { prompt, seed: options.seed, sampling, until })?;
     let (mut stream, mut answer) = (language.tokenizer.stream(), String::new());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use exact::{Device, Limits};
-use lm::{Config, Files, Model};
+use lm::{Config, Files, Model, plan_speaker_of};
 
 /// What to do with a model.
 #[derive(Subcommand)]
@@ -30,9 +30,9 @@ pub(crate) struct Machine {
     /// Threads to compute with; all of the machine's if not given
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// The most memory for the model, in mebibytes
-    #[arg(long, value_name = "MIB", default_value_t = 8192)]
-    memory: u64,
+    /// The most memory for the model, in mebibytes; nine tenths of what the machine has to spare if not given
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
 }
 
 impl Machine {
@@ -43,7 +43,9 @@ impl Machine {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits { memory_bytes: self.memory.saturating_mul(1 << 20), ..Limits::default() }
+        let given = self.memory.map(|mib| mib.saturating_mul(1 << 20));
+        let usual = Limits::default();
+        Limits { memory_bytes: given.or_else(lm::spare_bytes).unwrap_or(usual.memory_bytes), ..usual }
     }
 }
 
@@ -69,14 +71,14 @@ fn show(options: &Show) -> Done {
     }
     let config = files.config();
     let token = 4 * 2 * config.layers * config.kv_heads * config.head_dim;
-    let weights = 4 * config.size() as u64;
+    let model = load(&files, &options.machine)?;
+    let weights = plan_speaker_of(&model, 1, 2, 2, u64::MAX)?.need.weights;
     writeln!(
         out,
         "memory    {} for the weights, {} for each token remembered",
         size(weights),
         size(token as u64)
     )?;
-    let model = load(&files, &options.machine)?;
     let root = model.root()?.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     writeln!(out, "root      {root}")?;
     Ok(())
@@ -109,11 +111,11 @@ fn shape(config: &Config) -> String {
     )
 }
 
-/// Loads a model, with a bar for whoever watches.
+/// Loads a model to be asked, as small as its files have it, with a bar for whoever watches.
 pub(crate) fn load(files: &Files, machine: &Machine) -> Done<Model> {
     let watched = std::io::stderr().is_terminal();
     let mut shown = u64::MAX;
-    let model = files.load(&machine.device(), machine.limits(), &mut |done, total| {
+    let model = files.load_packed(&machine.device(), machine.limits(), &mut |done, total| {
         let share = done * 40 / total.max(1);
         if watched && share != shown {
             shown = share;

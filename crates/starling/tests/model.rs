@@ -32,6 +32,7 @@ fn folder(name: &str) -> (PathBuf, String) {
         hidden: 32,
         context: 48,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,

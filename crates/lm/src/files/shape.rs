@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::json::Place;
 use crate::Error;
 use crate::config::Config;
+use crate::rope::RopeScaling;
 
 /// What may be refused: whatever would make the model compute something else than we do.
 const FAMILY: &str =
@@ -31,6 +32,7 @@ pub(crate) fn read(file: &Path, json: &Value) -> Result<Config, Error> {
         (None, _) if heads > 0 && width.is_multiple_of(heads) => width / heads,
         (None, _) => return Err(place.wrong("num_attention_heads", "must divide hidden_size")),
     };
+    let (rope_theta, rope_scaling) = rope(&place)?;
     let config = Config {
         vocabulary: place.needed("vocab_size")?,
         width,
@@ -40,7 +42,8 @@ pub(crate) fn read(file: &Path, json: &Value) -> Result<Config, Error> {
         head_dim,
         hidden: place.needed("intermediate_size")?,
         context: context(&place, kind)?,
-        rope_theta: rope_theta(&place)?,
+        rope_theta,
+        rope_scaling,
         norm_eps: place.number("rms_norm_eps")?.unwrap_or(1e-6),
         tied: place.flag("tie_word_embeddings", false)?,
         qkv_bias: qwen2,
@@ -95,25 +98,40 @@ fn context(place: &Place<'_>, kind: &str) -> Result<usize, Error> {
     Ok(window.map_or(all, |window| window.min(all)))
 }
 
-/// The base of the rotary frequencies: in `rope_theta`, or in the newer `rope_parameters`.
-fn rope_theta(place: &Place<'_>) -> Result<f32, Error> {
-    let mut theta = place.number("rope_theta")?;
+/// The base of the rotary frequencies and what was done to them: in `rope_theta` and `rope_scaling`, or in the newer `rope_parameters`.
+fn rope(place: &Place<'_>) -> Result<(f32, RopeScaling), Error> {
+    let (mut theta, mut scaling) = (place.number("rope_theta")?, RopeScaling::None);
     for field in ["rope_scaling", "rope_parameters"] {
         let Some(json) = place.get(field) else { continue };
         let inner = Place { file: place.file, json };
-        let kind = inner.string("rope_type")?.or(inner.string("type")?).unwrap_or("default");
-        if kind != "default" {
-            let why = format!("is of type {kind:?}: only unscaled rotary positions (default) can be run");
-            return Err(place.wrong(field, why));
-        }
+        let wrong = |why: String| place.wrong(field, why);
+        let needed = |name: &str| {
+            let number = inner.number(name)?;
+            number.ok_or_else(|| wrong(format!("has no {name}, which its type needs")))
+        };
+        scaling = match inner.string("rope_type")?.or(inner.string("type")?).unwrap_or("default") {
+            "default" => scaling,
+            "linear" => RopeScaling::Linear { factor: needed("factor")? },
+            "llama3" => RopeScaling::Llama3 {
+                factor: needed("factor")?,
+                low: needed("low_freq_factor")?,
+                high: needed("high_freq_factor")?,
+                original: match inner.count("original_max_position_embeddings")? {
+                    Some(tokens) => tokens,
+                    None => place.needed("max_position_embeddings")?,
+                },
+            },
+            kind => {
+                let why = "default, linear and llama3 can be run";
+                return Err(wrong(format!("is of type {kind:?}: {why}")));
+            }
+        };
         if inner.number("partial_rotary_factor")?.is_some_and(|share| share != 1.0) {
-            return Err(
-                place.wrong(field, "has a partial_rotary_factor: heads are turned whole or not at all")
-            );
+            return Err(wrong("has a partial_rotary_factor: heads are turned whole or not at all".to_owned()));
         }
         theta = inner.number("rope_theta")?.or(theta);
     }
-    Ok(theta.unwrap_or(10_000.0))
+    Ok((theta.unwrap_or(10_000.0), scaling))
 }
 
 /// What the files call a field of [`Config`].
@@ -143,6 +161,21 @@ pub(crate) fn write(config: &Config) -> Result<Value, Error> {
             return Err(Error::Config { field: "qkv_bias", why: why.to_owned() });
         }
     };
+    let mut rope = json!({ "rope_type": "default", "rope_theta": short(config.rope_theta) });
+    match config.rope_scaling {
+        RopeScaling::None => {}
+        RopeScaling::Linear { factor } => {
+            rope["rope_type"] = json!("linear");
+            rope["factor"] = json!(short(factor));
+        }
+        RopeScaling::Llama3 { factor, low, high, original } => {
+            rope["rope_type"] = json!("llama3");
+            rope["factor"] = json!(short(factor));
+            rope["low_freq_factor"] = json!(short(low));
+            rope["high_freq_factor"] = json!(short(high));
+            rope["original_max_position_embeddings"] = json!(original);
+        }
+    }
     let mut json = json!({
         "architectures": [class],
         "model_type": kind,
@@ -155,7 +188,7 @@ pub(crate) fn write(config: &Config) -> Result<Value, Error> {
         "intermediate_size": config.hidden,
         "max_position_embeddings": config.context,
         "rope_theta": short(config.rope_theta),
-        "rope_parameters": { "rope_type": "default", "rope_theta": short(config.rope_theta) },
+        "rope_parameters": rope,
         "rms_norm_eps": short(config.norm_eps),
         "tie_word_embeddings": config.tied,
         "attention_bias": config.qkv_bias,
@@ -163,6 +196,10 @@ pub(crate) fn write(config: &Config) -> Result<Value, Error> {
         "dtype": "float32",
         "torch_dtype": "float32",
     });
+    if config.rope_scaling != RopeScaling::None {
+        // Where files of before `rope_parameters` have it.
+        json["rope_scaling"] = rope;
+    }
     if kind == "qwen2" {
         json["use_sliding_window"] = json!(false);
     }
@@ -183,7 +220,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Config, Error> {
 #[cfg(test)]
 mod tests {
     use super::{inspect, write};
-    use crate::Config;
+    use crate::{Config, RopeScaling};
 
     const LLAMA: &str = r#"{"model_type": "llama", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 2,
         "num_attention_heads": 4, "intermediate_size": 96, "max_position_embeddings": 128}"#;
@@ -224,6 +261,19 @@ mod tests {
     }
 
     #[test]
+    fn positions_may_be_scaled() {
+        let old = with(r#""rope_theta": 500000.0, "rope_scaling": {"type": "linear", "factor": 4.0}"#).unwrap();
+        assert_eq!((old.rope_theta, old.rope_scaling), (500_000.0, RopeScaling::Linear { factor: 4.0 }));
+        let llama3 = r#"{"rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}"#;
+        let right = RopeScaling::Llama3 { factor: 32.0, low: 1.0, high: 4.0, original: 8192 };
+        for field in ["rope_scaling", "rope_parameters"] {
+            let config = with(&format!(r#""{field}": {llama3}"#)).unwrap();
+            assert_eq!((config.rope_theta, config.rope_scaling), (500_000.0, right));
+        }
+    }
+
+    #[test]
     fn a_window_ends_the_context() {
         assert_eq!(with(r#""sliding_window": 32"#).unwrap().context, 128);
         assert_eq!(with(r#""model_type": "mistral", "sliding_window": 32"#).unwrap().context, 32);
@@ -238,7 +288,10 @@ mod tests {
             (r#""hidden_act": "gelu""#, "hidden_act"),
             (r#""attention_bias": true"#, "attention_bias"),
             (r#""mlp_bias": true"#, "mlp_bias"),
-            (r#""rope_scaling": {"rope_type": "llama3", "factor": 8.0}"#, "rope_scaling"),
+            (r#""rope_scaling": {"rope_type": "llama3", "factor": 8.0}"#, "rope_scaling has no low_freq_factor"),
+            (r#""rope_scaling": {"type": "linear"}"#, "rope_scaling has no factor"),
+            (r#""rope_scaling": {"type": "linear", "factor": 0}"#, "rope_scaling must have a factor"),
+            (r#""rope_scaling": {"type": "linear", "factor": 1e9}"#, "rope_scaling must have a factor"),
             (r#""rope_parameters": {"rope_type": "yarn"}"#, "rope_parameters"),
             (r#""partial_rotary_factor": 0.5"#, "partial_rotary_factor"),
             (r#""quantization_config": {}"#, "quantization_config"),
@@ -267,6 +320,11 @@ mod tests {
             Config { tied: true, rope_theta: 1e6, norm_eps: 1e-5, kv_heads: 2, ..llama.clone() },
             Config { qkv_bias: true, head_dim: 24, ..llama.clone() },
             Config { qk_norm: true, head_dim: 32, ..llama.clone() },
+            Config { rope_scaling: RopeScaling::Linear { factor: 2.5 }, ..llama.clone() },
+            Config {
+                rope_scaling: RopeScaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 64 },
+                ..llama.clone()
+            },
         ] {
             let json = write(&config).unwrap().to_string();
             assert_eq!(inspect(json.as_bytes()).unwrap(), config, "{json}");

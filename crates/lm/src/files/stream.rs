@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use super::gguf::Packing;
 use crate::config::Parameter;
+use crate::weights::{Bits, PARTS, matrix_dims};
 use crate::{Error, Model};
 
 /// Numbers that are held at a time, unless one row has more.
@@ -29,6 +31,15 @@ pub(crate) trait Source {
         numbers: usize,
         each: &mut dyn FnMut(&[f32]) -> Result<(), Error>,
     ) -> Result<(), Error>;
+    /// Shows a tensor's blocks in order, whole rows and blocks of about `numbers` numbers at a time; nothing if it has none.
+    fn read_blocks(
+        &self,
+        _tensor: &str,
+        _numbers: usize,
+        _each: &mut dyn FnMut(Packing, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Gives every parameter of a model the numbers a source has for it.
@@ -53,6 +64,15 @@ pub(crate) fn fill(model: &mut Model, source: &dyn Source, watch: Watch<'_>) -> 
     let mut turned = Vec::new();
     for parameter in &parameters {
         let columns = parameter.dims_in_files().last().copied().unwrap_or(1);
+        if let Some(how) = model.form().packing(&parameter.name) {
+            fill_packed(model, parameter, how, source)?;
+            // The table that tokens are looked up in is there beside the packed head.
+            if parameter.is_turned() {
+                done += 4 * parameter.dims.iter().product::<usize>() as u64;
+                watch(done, total);
+                continue;
+            }
+        }
         let session = model.session_mut();
         let mut row = 0;
         source.read(&parameter.name, columns, AT_A_TIME, &mut |numbers| {
@@ -72,6 +92,42 @@ pub(crate) fn fill(model: &mut Model, source: &dyn Source, watch: Watch<'_>) -> 
         })?;
     }
     Ok(())
+}
+
+/// Gives a packed matrix the words, scales and shifts that a source's blocks come to.
+fn fill_packed(
+    model: &mut Model,
+    parameter: &Parameter,
+    how: Bits,
+    source: &dyn Source,
+) -> Result<(), Error> {
+    let [inputs, outputs] = matrix_dims(parameter);
+    let (words, groups) = (inputs / how.per(), inputs / how.group);
+    let [words_of, scale_of, shift_of] = PARTS.map(|part| format!("{}{part}", parameter.name));
+    let session = model.session_mut();
+    let mut column = 0;
+    let (mut packed, mut scale, mut shift) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut turned, mut turned_scale, mut turned_shift) = (Vec::new(), Vec::new(), Vec::new());
+    source.read_blocks(&parameter.name, AT_A_TIME, &mut |packing, blocks| {
+        packed.clear();
+        scale.clear();
+        shift.clear();
+        packing.words(blocks, &mut packed, &mut scale, &mut shift);
+        let some = packed.len() / words;
+        turn(&packed, words, &mut turned);
+        for (row, part) in turned.chunks_exact(some).enumerate() {
+            session.write_part(&words_of, row * outputs + column, part)?;
+        }
+        turn(&scale, groups, &mut turned_scale);
+        turn(&shift, groups, &mut turned_shift);
+        let parts = turned_scale.chunks_exact(some).zip(turned_shift.chunks_exact(some));
+        for (group, (scale, shift)) in parts.enumerate() {
+            session.write_part(&scale_of, group * outputs + column, scale)?;
+            session.write_part(&shift_of, group * outputs + column, shift)?;
+        }
+        column += some;
+        Ok(())
+    })
 }
 
 /// That the source has the parameter, in its shape.
@@ -106,12 +162,12 @@ pub(crate) fn drain(
         numbers.resize(some * columns, 0.0);
         if parameter.is_turned() {
             for (column, part) in numbers.chunks_exact_mut(some).enumerate() {
-                model.session().read_part(&parameter.name, column * rows + row, part)?;
+                model.read_part(parameter, column * rows + row, part)?;
             }
             turn(&numbers, some, &mut turned);
             each(&turned)?;
         } else {
-            model.session().read_part(&parameter.name, row * columns, &mut numbers)?;
+            model.read_part(parameter, row * columns, &mut numbers)?;
             each(&numbers)?;
         }
     }
@@ -119,10 +175,10 @@ pub(crate) fn drain(
 }
 
 /// Rows become columns.
-fn turn(numbers: &[f32], columns: usize, turned: &mut Vec<f32>) {
+fn turn<T: Copy + Default>(numbers: &[T], columns: usize, turned: &mut Vec<T>) {
     let rows = numbers.len() / columns;
     turned.clear();
-    turned.resize(numbers.len(), 0.0);
+    turned.resize(numbers.len(), T::default());
     for top in (0..rows).step_by(SQUARE) {
         for left in (0..columns).step_by(SQUARE) {
             for row in top..(top + SQUARE).min(rows) {

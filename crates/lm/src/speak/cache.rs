@@ -3,11 +3,13 @@
 //! A cache is two states per layer, `[rows, tokens, kv_heads, head_dim]`, which programs of many sizes share. A program works on some
 //! neighbouring rows of it, its *window*, without copying any: what is new is written where it belongs, and attention reads it there.
 
-use exact::{Builder, IntFn, Program, Var};
+use exact::{Builder, IntFn, Limits, Program, Session, Var};
 
-use crate::Error;
 use crate::config::Config;
-use crate::decoder::{Memory, Weights, decoder, head};
+use crate::decoder::{Memory, decoder};
+use crate::plan::Need;
+use crate::weights::{Form, Weights};
+use crate::{Error, Model};
 
 /// Tokens that are copied from row to row together.
 pub(super) const PIECE: usize = 16;
@@ -90,7 +92,7 @@ fn state(
 
 /// A program that reads `tokens` tokens into each of `rows` rows from `first` on, and says nothing.
 pub(super) fn read(
-    config: &Config,
+    form: &Form,
     cache: Cache,
     first: usize,
     rows: usize,
@@ -98,15 +100,15 @@ pub(super) fn read(
 ) -> Result<Program, Error> {
     let mut b = Builder::new();
     let ids = b.input::<u32>("ids", &[rows, tokens])?;
-    let weights = Weights::declare(&mut b, config)?;
+    let weights = Weights::declare_in(&mut b, form)?;
     let window = Window::new(&mut b, cache, first, rows)?;
     // What no state needs is left out: the last layer is its keys and values alone.
-    decoder(&mut b, config, &weights, ids, &Memory::Cached(window))?;
+    decoder(&mut b, form.config(), &weights, ids, &Memory::Cached(window))?;
     Ok(b.finish()?)
 }
 
 /// A program that reads `tokens` tokens into each of the first `rows` rows, and draws a token after each of them.
-pub(super) fn speak(config: &Config, cache: Cache, rows: usize, tokens: usize) -> Result<Program, Error> {
+pub(super) fn speak(form: &Form, cache: Cache, rows: usize, tokens: usize) -> Result<Program, Error> {
     let mut b = Builder::new();
     let ids = b.input::<u32>("ids", &[rows, tokens])?;
     let n = rows * tokens;
@@ -114,10 +116,10 @@ pub(super) fn speak(config: &Config, cache: Cache, rows: usize, tokens: usize) -
     let temperature = b.input("temperature", &[n])?;
     let top_k = b.input("top_k", &[n])?;
     let top_p = b.input("top_p", &[n])?;
-    let weights = Weights::declare(&mut b, config)?;
+    let weights = Weights::declare_in(&mut b, form)?;
     let window = Window::new(&mut b, cache, 0, rows)?;
-    let x = decoder(&mut b, config, &weights, ids, &Memory::Cached(window))?;
-    let logits = head(&mut b, config, &weights, x)?;
+    let x = decoder(&mut b, form.config(), &weights, ids, &Memory::Cached(window))?;
+    let logits = weights.head(&mut b, form.config(), x)?;
     let token = b.sample(logits, seeds, temperature, top_k, top_p)?;
     let logp = b.token_logprob(logits, token)?;
     b.output("token", token)?;
@@ -153,4 +155,27 @@ pub(super) fn copy(config: &Config, cache: Cache, pieces: usize) -> Result<Progr
         }
     }
     Ok(b.finish()?)
+}
+
+/// Sessions of programs that share a model's weights and one cache, and the bytes that all of it takes; or, before any memory is taken, why
+/// they would not fit.
+pub(super) fn share(
+    model: &Model,
+    programs: &[Program],
+    limits: Limits,
+    what: &str,
+    remedy: &str,
+) -> Result<(Vec<Session>, u64), Error> {
+    let needed = Need::of(model.config(), programs, model.device()).total();
+    if needed > limits.memory_bytes {
+        let (what, remedy) = (what.to_owned(), remedy.to_owned());
+        return Err(Error::Memory { what, needed, limit: limits.memory_bytes, remedy });
+    }
+    // The weights belong to the model; the cache to these programs, who get it from the first of them.
+    let mut sessions: Vec<Session> = Vec::with_capacity(programs.len());
+    for program in programs {
+        let session = sessions.first().unwrap_or(model.session()).share(program, limits)?;
+        sessions.push(session);
+    }
+    Ok((sessions, needed))
 }

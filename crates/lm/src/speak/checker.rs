@@ -2,20 +2,20 @@
 
 use std::collections::VecDeque;
 
-use exact::{Device, Limits, Program, Session};
+use exact::{Limits, Program, Session};
 
 use super::cache::{self, Cache, PIECE};
 use super::request::{Rollout, known};
 use super::stop::{Ending, Words};
 use crate::config::Config;
 use crate::model::Root;
-use crate::plan::Need;
+use crate::weights::Form;
 use crate::{Error, Model};
 
 /// Checks rollouts, however long each took to generate, by reading them: some side by side, each a piece at a time.
 #[derive(Debug)]
 pub struct Checker {
-    config: Config,
+    form: Form,
     sizes: Sizes,
     sessions: Vec<Session>,
     words: Option<Words>,
@@ -69,7 +69,7 @@ pub enum Finding {
 
 /// How many of everything a checker has.
 #[derive(Clone, Debug)]
-pub(crate) struct Sizes {
+struct Sizes {
     cache: Cache,
     /// Tokens that a prompt and its answer may have together.
     kept: usize,
@@ -87,23 +87,12 @@ struct Reading {
 impl Checker {
     /// A checker that reads this many rollouts side by side, of up to `tokens` tokens each, prompt and answer together.
     pub fn new(model: &Model, rows: usize, tokens: usize, limits: Limits) -> Result<Checker, Error> {
-        let config = model.config().clone();
-        let sizes = Sizes::new(&config, rows, tokens)?;
-        let bytes = sizes.need(&config, model.device())?.total();
-        if bytes > limits.memory_bytes {
-            return Err(Error::Memory {
-                what: format!("a checker of {rows} rollouts of {tokens} tokens at a time"),
-                needed: bytes,
-                limit: limits.memory_bytes,
-                remedy: "let it read fewer at a time, or raise the limit".to_owned(),
-            });
-        }
-        let first = model.session().share(&sizes.program(&config, 0)?, limits)?;
-        let more = (1..sizes.read.len())
-            .map(|i| Ok(first.share(&sizes.program(&config, i)?, limits)?))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let sessions = std::iter::once(first).chain(more).collect();
-        Ok(Checker { config, sizes, sessions, words: None, root: Root::default(), bytes })
+        let form = model.form().clone();
+        let sizes = Sizes::new(form.config(), rows, tokens)?;
+        let what = format!("a checker of {rows} rollouts of {tokens} tokens at a time");
+        let remedy = "let it read fewer at a time, or raise the limit";
+        let (sessions, bytes) = cache::share(model, &sizes.programs(&form)?, limits, &what, remedy)?;
+        Ok(Checker { form, sizes, sessions, words: None, root: Root::default(), bytes })
     }
 
     /// Lets rollouts name stop texts: `words` says what text each token stands for.
@@ -114,8 +103,8 @@ impl Checker {
 
     /// What the model has to say to each rollout; any number of them, of any lengths.
     pub fn check(&mut self, rollouts: &[Rollout]) -> Result<Vec<Finding>, Error> {
-        self.root.moved(&self.config, &self.sessions[0])?;
-        let root = self.root.get(&self.config, &self.sessions[0])?;
+        self.root.moved(&self.form, &self.sessions[0])?;
+        let root = self.root.get(&self.form, &self.sessions[0])?;
         let mut findings: Vec<Finding> = rollouts.iter().map(|r| self.at_sight(r, root)).collect();
         let sound =
             |(i, _): &(usize, &Rollout)| !matches!(findings[*i], Finding::Malformed | Finding::Root { .. });
@@ -159,7 +148,7 @@ impl Checker {
     fn at_sight(&self, r: &Rollout, root: [u8; 32]) -> Finding {
         let words = self.words.as_ref();
         let length = r.prompt.len().saturating_add(r.answer.len());
-        let vocabulary = self.config.vocabulary;
+        let vocabulary = self.form.config().vocabulary;
         let sound = !r.prompt.is_empty()
             && !r.answer.is_empty()
             && length <= self.sizes.kept
@@ -280,7 +269,8 @@ impl Sizes {
             return Err(Error::Empty { what: "room for a token of a prompt and one of its answer" });
         }
         let cache = Cache { rows, tokens: kept.next_multiple_of(PIECE) };
-        let mut read = vec![[1, cache.tokens.min(8 * PIECE)]];
+        // A single answer is read at once if it is not too long for that; the smaller programs are for what is left of longer ones.
+        let mut read: Vec<[usize; 2]> = [PIECE, 8 * PIECE, 32 * PIECE].map(|n| [1, cache.tokens.min(n)]).into();
         if rows > 1 {
             read.extend([[rows, PIECE], [rows, cache.tokens.min(4 * PIECE)]]);
         }
@@ -288,16 +278,8 @@ impl Sizes {
         Ok(Sizes { cache, kept, read })
     }
 
-    fn need(&self, config: &Config, device: &Device) -> Result<Need, Error> {
-        let mut need = Need::default();
-        for i in 0..self.read.len() {
-            need.add(config, &self.program(config, i)?, device);
-        }
-        Ok(need)
-    }
-
-    fn program(&self, config: &Config, i: usize) -> Result<Program, Error> {
-        let [rows, tokens] = self.read[i];
-        cache::speak(config, self.cache, rows, tokens)
+    /// The programs that read, in the order of their sizes here.
+    fn programs(&self, form: &Form) -> Result<Vec<Program>, Error> {
+        self.read.iter().map(|[rows, tokens]| cache::speak(form, self.cache, *rows, *tokens)).collect()
     }
 }

@@ -10,14 +10,14 @@
 
 use std::collections::VecDeque;
 
-use exact::{Device, Limits, Program, Session};
+use exact::{Limits, Program, Session};
 
 use super::cache::{self, Cache, PIECE};
 use super::request::{Request, Rollout};
 use super::stop::{Ending, Words};
 use crate::config::Config;
 use crate::model::Root;
-use crate::plan::Need;
+use crate::weights::Form;
 use crate::{Error, Model};
 
 /// Names a request among those of one speaker.
@@ -48,7 +48,7 @@ pub enum Event {
 /// Answers requests, many at a time.
 #[derive(Debug)]
 pub struct Speaker {
-    config: Config,
+    form: Form,
     sizes: Sizes,
     programs: Programs,
     words: Option<Words>,
@@ -135,29 +135,14 @@ impl Speaker {
     /// It takes all memory it will need now, and none if that were more than the limit. [`plan_speaker`](crate::plan_speaker) says what
     /// that is, and what would fit.
     pub fn new(model: &Model, seats: usize, tokens: usize, limits: Limits) -> Result<Speaker, Error> {
-        let config = model.config().clone();
-        let sizes = Sizes::new(&config, seats, tokens)?;
-        let needed = sizes.need(&config, model.device())?;
-        let bytes = needed.total();
-        if bytes > limits.memory_bytes {
-            return Err(Error::Memory {
-                what: format!("a speaker of {seats} seats for {tokens} tokens each"),
-                needed: bytes,
-                limit: limits.memory_bytes,
-                remedy: "give it fewer seats or shorter answers, or raise the limit; `plan_speaker` finds what fits".to_owned(),
-            });
-        }
-        // The weights belong to the model; the cache to the programs of this speaker.
-        let first = model.session().share(&sizes.speak_program(&config, 0)?, limits)?;
-        let share = |program: Program| Ok::<_, Error>(first.share(&program, limits)?);
-        let more = (1..sizes.speak.len())
-            .map(|i| share(sizes.speak_program(&config, i)?))
-            .collect::<Result<Vec<_>, _>>()?;
-        let read = (0..sizes.read.len())
-            .map(|i| share(sizes.read_program(&config, i)?))
-            .collect::<Result<_, _>>()?;
-        let copy = sizes.copy.map(|n| share(cache::copy(&config, sizes.cache, n)?)).transpose()?;
-        let speak = std::iter::once(first).chain(more).collect();
+        let form = model.form().clone();
+        let sizes = Sizes::new(form.config(), seats, tokens)?;
+        let what = format!("a speaker of {seats} seats for {tokens} tokens each");
+        let remedy =
+            "give it fewer seats or shorter answers, or raise the limit; `plan_speaker` finds what fits";
+        let (mut speak, bytes) = cache::share(model, &sizes.programs(&form)?, limits, &what, remedy)?;
+        let mut read = speak.split_off(sizes.speak.len());
+        let copy = read.split_off(sizes.read.len()).pop();
         Ok(Speaker {
             programs: Programs { speak, read, copy },
             words: None,
@@ -167,7 +152,7 @@ impl Speaker {
             seats: (0..seats).map(|_| None).collect(),
             next: 0,
             kept: Vec::new(),
-            config,
+            form,
             sizes,
             bytes,
         })
@@ -181,7 +166,7 @@ impl Speaker {
 
     /// Takes a request, which the next steps will answer.
     pub fn ask(&mut self, request: Request) -> Result<RequestId, Error> {
-        request.check(self.config.vocabulary, self.sizes.kept, self.words.as_ref())?;
+        request.check(self.form.config().vocabulary, self.sizes.kept, self.words.as_ref())?;
         let id = RequestId(self.next);
         self.next += 1;
         self.waiting.push_back(Waiting { id, request, page: None });
@@ -215,14 +200,14 @@ impl Speaker {
         }
         let of_that_id = |seat: &Option<Seat>| seat.as_ref().is_some_and(|s| s.id == id);
         let Some(at) = self.seats.iter().position(of_that_id) else { return Ok(None) };
-        let root = self.root.get(&self.config, &self.programs.speak[0])?;
+        let root = self.root.get(&self.form, &self.programs.speak[0])?;
         Ok(self.leave(at).map(|seat| seat.rollout(root, Ending::Cancelled)))
     }
 
     /// Answers these requests, and gives the answers in their order.
     pub fn answer(&mut self, requests: &[Request]) -> Result<Vec<Rollout>, Error> {
         for request in requests {
-            request.check(self.config.vocabulary, self.sizes.kept, self.words.as_ref())?;
+            request.check(self.form.config().vocabulary, self.sizes.kept, self.words.as_ref())?;
         }
         let first = self.next;
         for request in requests {
@@ -253,7 +238,7 @@ impl Speaker {
 
     /// Keys and values of other weights are of no use.
     fn look_at_weights(&mut self) -> Result<(), Error> {
-        if !self.root.moved(&self.config, &self.programs.speak[0])? {
+        if !self.root.moved(&self.form, &self.programs.speak[0])? {
             return Ok(());
         }
         self.pages.iter_mut().for_each(|page| page.read = 0);
@@ -442,7 +427,7 @@ impl Speaker {
             let ending = seat.request.until.ending(&seat.answer, self.words.as_ref());
             events.push(Event::Token { id, token, logp });
             if let Some(ending) = ending {
-                let root = self.root.get(&self.config, &self.programs.speak[0])?;
+                let root = self.root.get(&self.form, &self.programs.speak[0])?;
                 events.extend(
                     self.leave(row).map(|seat| Event::Done { id, rollout: seat.rollout(root, ending) }),
                 );
@@ -507,28 +492,14 @@ impl Sizes {
         Ok(Sizes { seats, pages, cache, kept, speak, read, copy })
     }
 
-    /// What a speaker of these sizes takes.
-    pub(crate) fn need(&self, config: &Config, device: &Device) -> Result<Need, Error> {
-        let mut need = Need::default();
-        for i in 0..self.speak.len() {
-            need.add(config, &self.speak_program(config, i)?, device);
-        }
-        for i in 0..self.read.len() {
-            need.add(config, &self.read_program(config, i)?, device);
-        }
-        if let Some(pieces) = self.copy {
-            need.add(config, &cache::copy(config, self.cache, pieces)?, device);
-        }
-        Ok(need)
-    }
-
-    fn speak_program(&self, config: &Config, i: usize) -> Result<Program, Error> {
-        cache::speak(config, self.cache, self.speak[i], 1)
-    }
-
-    fn read_program(&self, config: &Config, i: usize) -> Result<Program, Error> {
-        let [pages, tokens] = self.read[i];
-        cache::read(config, self.cache, self.first_page(), pages, tokens)
+    /// All programs of a speaker: those that speak, those that read, and the one that copies, if there is one.
+    pub(crate) fn programs(&self, form: &Form) -> Result<Vec<Program>, Error> {
+        let speak = self.speak.iter().map(|seats| cache::speak(form, self.cache, *seats, 1));
+        let read = |[pages, tokens]: &[usize; 2]| {
+            cache::read(form, self.cache, self.first_page(), *pages, *tokens)
+        };
+        let copy = self.copy.map(|pieces| cache::copy(form.config(), self.cache, pieces));
+        speak.chain(self.read.iter().map(read)).chain(copy).collect()
     }
 
     /// Whether prompts are read where they are answered.

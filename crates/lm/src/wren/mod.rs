@@ -16,7 +16,7 @@ use crate::optimiser::Optimiser;
 use crate::practice::Drill;
 use crate::schedule::{Decay, Schedule};
 use crate::speak::{Request, Rollout, Sampling, Speaker, Until};
-use crate::{Alphabet, Config, Error, Model};
+use crate::{Alphabet, Config, Error, Language, Model, RopeScaling};
 
 pub use tasks::{CHARACTERS, Part, Task};
 pub use weights::{file, load};
@@ -33,6 +33,7 @@ pub fn config() -> Config {
         hidden: 352,
         context: 64,
         rope_theta: 10_000.0,
+        rope_scaling: RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,
@@ -43,6 +44,12 @@ pub fn config() -> Config {
 /// The tokens of `wren`.
 pub fn alphabet() -> Alphabet {
     Alphabet::new(CHARACTERS)
+}
+
+/// How texts become tokens of `wren`: one for each character, and one that ends an answer.
+pub fn language() -> Result<Language, Error> {
+    let (ends, pad) = (vec![Alphabet::END], Some(Alphabet::PAD));
+    Ok(Language { tokenizer: alphabet().tokenizer()?, chat: None, begin: None, ends, pad })
 }
 
 /// How a model of this shape is brought to where it is right now and then.

@@ -5,7 +5,7 @@ use exact::{Device, Limits};
 use super::config;
 use crate::{Error, Model, Parameter};
 
-/// As `cargo run --release -p lm --example wren -- make --write crates/lm/models/wren/model.safetensors` wrote it.
+/// As `cargo run --release -p lm --example wren -- make --write crates/lm/models/wren` wrote it.
 const FILE: &[u8] = include_bytes!("../../models/wren/model.safetensors");
 
 /// The model that ships.
@@ -87,5 +87,25 @@ mod tests {
     fn the_file_is_what_its_model_writes() {
         let model = load(&Device::cpu(1), Limits::default()).unwrap();
         assert!(file(&model).unwrap() == FILE);
+    }
+
+    #[test]
+    fn its_folder_is_what_it_saves_and_loads_as_any_other() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/wren");
+        let model = load(&Device::cpu(1), Limits::default()).unwrap();
+        let loaded = crate::Files::open(&folder).unwrap();
+        assert_eq!(loaded.config(), model.config());
+        let language = loaded.language().unwrap();
+        assert_eq!(language.tokenizer.encode("r:abc=").unwrap(), crate::wren::alphabet().encode("r:abc=").unwrap());
+        let loaded = loaded.load(&Device::cpu(1), Limits::default(), &mut |_, _| {}).unwrap();
+        assert_eq!(loaded.root().unwrap(), model.root().unwrap());
+
+        let saved = std::env::temp_dir().join(format!("starling-wren-{}", std::process::id()));
+        model.save(&saved, Some(&crate::wren::language().unwrap())).unwrap();
+        for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+            let [ours, theirs] = [&saved, &folder].map(|at| std::fs::read_to_string(at.join(name)).unwrap());
+            assert_eq!(ours, theirs, "{name}");
+        }
+        std::fs::remove_dir_all(&saved).unwrap();
     }
 }

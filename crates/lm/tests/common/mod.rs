@@ -14,6 +14,7 @@ pub(crate) fn config() -> Config {
         hidden: 40,
         context: 32,
         rope_theta: 10_000.0,
+        rope_scaling: lm::RopeScaling::None,
         norm_eps: 1e-6,
         tied: true,
         qkv_bias: false,

@@ -1,6 +1,7 @@
 //! How GGUF packs numbers: blocks of 32 or 256 that share a scale, and what each number of a block is.
 
 use crate::files::number::{from_bf16, from_f16};
+use crate::weights::Bits;
 
 /// How the numbers of a tensor are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +94,74 @@ impl Packing {
         }
     }
 
+    /// How blocks of this kind are kept as whole numbers with a scale and a shift for each group; nothing for numbers that are not in blocks.
+    pub(crate) fn kept(self) -> Option<Bits> {
+        let (bits, group) = match self {
+            Packing::F32 | Packing::F16 | Packing::BF16 => return None,
+            Packing::Q4_0 | Packing::Q4_1 | Packing::Q4_K => (4, 32),
+            Packing::Q5_0 | Packing::Q5_1 | Packing::Q8_0 | Packing::Q5_K => (8, 32),
+            Packing::Q6_K => (8, 16),
+        };
+        Some(Bits { bits, group })
+    }
+
+    /// Whole blocks as words of whole numbers `q`, the lowest first, and for each group the scale and the shift of `q scale + shift`, which
+    /// rounded once is the number that [`Packing::unpack`] gives (the negative zero, of which there is none, aside). Nothing for
+    /// numbers that are not in blocks.
+    pub(crate) fn words(self, blocks: &[u8], words: &mut Vec<u32>, scale: &mut Vec<f32>, shift: &mut Vec<f32>) {
+        let Some(how) = self.kept() else { return };
+        let mut numbers = Vec::with_capacity(self.numbers());
+        for b in blocks.chunks_exact(self.bytes()) {
+            numbers.clear();
+            let mut group = |s: f32, m: f32| {
+                scale.push(s);
+                // A shift of the negative zero could make a number of it.
+                shift.push(m + 0.0);
+            };
+            match self {
+                Packing::F32 | Packing::F16 | Packing::BF16 => {}
+                Packing::Q4_0 => {
+                    group(half(b), -8.0 * half(b));
+                    numbers.extend(nibbles(&b[2..]));
+                }
+                Packing::Q4_1 => {
+                    group(half(b), half(&b[2..]));
+                    numbers.extend(nibbles(&b[4..]));
+                }
+                Packing::Q5_0 => {
+                    group(half(b), -16.0 * half(b));
+                    numbers.extend(fives(&b[2..]));
+                }
+                Packing::Q5_1 => {
+                    group(half(b), half(&b[2..]));
+                    numbers.extend(fives(&b[4..]));
+                }
+                Packing::Q8_0 => {
+                    group(half(b), -128.0 * half(b));
+                    // From -128..128 to 0..256.
+                    numbers.extend(b[2..].iter().map(|q| q ^ 0x80));
+                }
+                Packing::Q4_K => k_groups(b, None, &b[16..], |s, m, q| {
+                    group(s, -m);
+                    numbers.extend(q);
+                }),
+                Packing::Q5_K => k_groups(b, Some(&b[16..48]), &b[48..], |s, m, q| {
+                    group(s, -m);
+                    numbers.extend(q);
+                }),
+                Packing::Q6_K => q6_groups(b, |s, q| {
+                    group(s, -32.0 * s);
+                    numbers.extend(q);
+                }),
+            }
+            let word = |some: &[u8]| {
+                let place = |(i, q): (usize, &u8)| u32::from(*q) << (i * usize::from(how.bits));
+                some.iter().enumerate().map(place).sum::<u32>()
+            };
+            words.extend(numbers.chunks_exact(how.per()).map(word));
+        }
+    }
+
     /// The numbers of whole blocks, added to `out`. What is left of `blocks` after the last whole block is not looked at.
     pub fn unpack(self, blocks: &[u8], out: &mut Vec<f32>) {
         let blocks = blocks.chunks_exact(self.bytes());
@@ -120,9 +189,15 @@ impl Packing {
                 let d = half(b);
                 out.extend(b[2..].iter().map(|q| d * f32::from(*q as i8)));
             }),
-            Packing::Q4_K => blocks.for_each(|b| k_block(b, None, &b[16..], out)),
-            Packing::Q5_K => blocks.for_each(|b| k_block(b, Some(&b[16..48]), &b[48..], out)),
-            Packing::Q6_K => blocks.for_each(|b| q6_k(b, out)),
+            Packing::Q4_K => blocks.for_each(|b| {
+                k_groups(b, None, &b[16..], |s, m, q| out.extend(q.map(|q| s * f32::from(q) - m)));
+            }),
+            Packing::Q5_K => blocks.for_each(|b| {
+                k_groups(b, Some(&b[16..48]), &b[48..], |s, m, q| out.extend(q.map(|q| s * f32::from(q) - m)));
+            }),
+            Packing::Q6_K => blocks.for_each(|b| {
+                q6_groups(b, |s, q| out.extend(q.map(|q| s * (f32::from(q) - 32.0))));
+            }),
         }
     }
 }
@@ -144,8 +219,8 @@ fn fives(bytes: &[u8]) -> impl Iterator<Item = u8> {
     (0..).zip(nibbles(&bytes[4..])).map(move |(i, q)| q | ((high >> i & 1) as u8) << 4)
 }
 
-/// A block of 256 in eight groups, each with its scale and its least number in 6 bits.
-fn k_block(block: &[u8], high: Option<&[u8]>, low: &[u8], out: &mut Vec<f32>) {
+/// A block of 256 in eight groups, each with its scale and its least number in 6 bits: shows scale, least number and whole numbers of each.
+fn k_groups(block: &[u8], high: Option<&[u8]>, low: &[u8], mut each: impl FnMut(f32, f32, [u8; 32])) {
     let (d, least) = (half(block), half(&block[2..]));
     let packed = &block[4..16];
     for group in 0..8 {
@@ -155,32 +230,32 @@ fn k_block(block: &[u8], high: Option<&[u8]>, low: &[u8], out: &mut Vec<f32>) {
             let upper = packed[group + 4];
             (upper & 15 | packed[group - 4] >> 6 << 4, upper >> 4 | packed[group] >> 6 << 4)
         };
-        let (scale, m) = (d * f32::from(scale), least * f32::from(m));
         // Two groups share 32 bytes: one has the lower halves, one the upper.
         let bytes = &low[group / 2 * 32..][..32];
-        for (i, byte) in bytes.iter().enumerate() {
-            let q = if group % 2 == 0 { byte & 15 } else { byte >> 4 };
-            let q = high.map_or(q, |high| q | (high[i] >> group & 1) << 4);
-            out.push(scale * f32::from(q) - m);
-        }
+        let number = |i: usize| {
+            let q = if group % 2 == 0 { bytes[i] & 15 } else { bytes[i] >> 4 };
+            high.map_or(q, |high| q | (high[i] >> group & 1) << 4)
+        };
+        each(d * f32::from(scale), least * f32::from(m), std::array::from_fn(number));
     }
 }
 
-/// A block of 256 in two halves, each of four times 32 numbers of 6 bits, with a scale for every 16.
-fn q6_k(block: &[u8], out: &mut Vec<f32>) {
+/// A block of 256 in two halves, each of four times 32 numbers of 6 bits, with a scale for every 16: shows scale and whole numbers of each
+/// of these.
+fn q6_groups(block: &[u8], mut each: impl FnMut(f32, [u8; 16])) {
     let d = half(&block[208..]);
     for side in 0..2 {
         let (low, high) = (&block[64 * side..][..64], &block[128 + 32 * side..][..32]);
         let scales = &block[192 + 8 * side..][..8];
-        for quarter in 0..4 {
-            for i in 0..32 {
+        for (group, scale) in scales.iter().enumerate() {
+            let quarter = group / 2;
+            let number = |i: usize| {
+                let i = i + 16 * (group % 2);
                 let byte = low[i + 32 * (quarter % 2)];
                 let lower = if quarter < 2 { byte & 15 } else { byte >> 4 };
-                let upper = high[i] >> (2 * quarter) & 3;
-                let q = f32::from(lower | upper << 4) - 32.0;
-                let scale = d * f32::from(scales[2 * quarter + i / 16] as i8);
-                out.push(scale * q);
-            }
+                lower | (high[i] >> (2 * quarter) & 3) << 4
+            };
+            each(d * f32::from(*scale as i8), std::array::from_fn(number));
         }
     }
 }
@@ -226,5 +301,31 @@ mod tests {
         let q = unpack(Packing::Q6_K, &[&[0x21; 128], &[0b11_10_01_00; 64], &scales, &HALF]);
         assert_eq!((q[0], q[16], q[32], q[64], q[96]), (-15.5, -31.0, -22.5, 5.0, 63.0));
         assert_eq!(q[128], 9.0 * 0.5 * -31.0);
+    }
+
+    #[test]
+    fn words_stand_for_the_numbers_of_their_blocks() {
+        // Every byte as it comes, but for the exponents of halves, which are kept from infinity.
+        let byte = |i: usize| (i * 167 + i * i * 31 + 7) as u8;
+        for packing in Packing::ALL {
+            let Some(how) = packing.kept() else { continue };
+            let mut blocks: Vec<u8> = (0..64 * packing.bytes()).map(byte).collect();
+            for block in blocks.chunks_exact_mut(packing.bytes()) {
+                for at in if packing == Packing::Q6_K { [209, 209] } else { [1, 3] } {
+                    block[at] &= 0xbf;
+                }
+            }
+            let (mut numbers, mut words) = (Vec::new(), Vec::new());
+            let (mut scale, mut shift) = (Vec::new(), Vec::new());
+            packing.unpack(&blocks, &mut numbers);
+            packing.words(&blocks, &mut words, &mut scale, &mut shift);
+            assert_eq!((words.len(), scale.len()), (numbers.len() / how.per(), numbers.len() / how.group));
+            for (i, number) in numbers.iter().enumerate() {
+                let word = words[i / how.per()] >> (i % how.per() * usize::from(how.bits));
+                let q = word & ((1 << how.bits) - 1);
+                let stands_for = (q as f32).mul_add(scale[i / how.group], shift[i / how.group]);
+                assert_eq!(stands_for.to_bits(), (number + 0.0).to_bits(), "{packing:?} {i}");
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ mod blocks;
 mod header;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -16,35 +16,9 @@ use header::{Entry, Header, Value};
 use super::stream::Source;
 use super::words::Language;
 use crate::Error;
-use crate::config::Config;
-
-/// A matrix as a file packs it: rows of blocks.
-#[derive(Clone, PartialEq)]
-pub struct Packed {
-    /// How its numbers are packed.
-    pub packing: Packing,
-    /// Rows: the matrix's outputs.
-    pub rows: usize,
-    /// Numbers of a row: the matrix's inputs.
-    pub columns: usize,
-    /// The rows' blocks, one row after the other.
-    pub blocks: Vec<u8>,
-}
-
-impl std::fmt::Debug for Packed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} x {} in {:?}", self.rows, self.columns, self.packing)
-    }
-}
-
-impl Packed {
-    /// Its numbers, row by row.
-    pub fn unpack(&self) -> Vec<f32> {
-        let mut numbers = Vec::with_capacity(self.rows * self.columns);
-        self.packing.unpack(&self.blocks, &mut numbers);
-        numbers
-    }
-}
+use crate::config::{Config, Parameter};
+use crate::rope::RopeScaling;
+use crate::weights::Bits;
 
 /// An opened file, its head read and checked.
 #[derive(Debug)]
@@ -101,19 +75,18 @@ impl Gguf {
         kinds.iter().map(|kind| format!("{kind:?}")).collect()
     }
 
-    /// A matrix in its blocks, its rows in our order.
-    pub(crate) fn packed(&self, parameter: &str) -> Result<Option<Packed>, Error> {
-        let Some(entry) = self.entry(parameter).filter(|e| e.dims.len() == 2 && e.packing.numbers() > 1)
-        else {
-            return Ok(None);
+    /// The matrices that may stay in the file's blocks, and how. An embedding that is no head is a table to look tokens up in.
+    pub(crate) fn keepable(&self) -> BTreeMap<String, Bits> {
+        let matrices = self.config.parameters().into_iter().filter(|p| p.is_turned() || self.is_head(p));
+        let kept = |name: String| {
+            let bits = self.entry(&name)?.packing.kept()?;
+            Some((name, bits))
         };
-        let (rows, columns) = (entry.dims[0] as usize, entry.dims[1] as usize);
-        let mut blocks = Vec::new();
-        self.blocks(parameter, entry, entry.bytes as usize, &mut |bytes| {
-            blocks.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        Ok(Some(Packed { packing: entry.packing, rows, columns, blocks }))
+        matrices.filter_map(|p| kept(p.name)).collect()
+    }
+
+    fn is_head(&self, parameter: &Parameter) -> bool {
+        self.config.tied && parameter.name == "model.embed_tokens.weight"
     }
 
     fn entry(&self, tensor: &str) -> Option<&Entry> {
@@ -208,8 +181,23 @@ impl Source for Gguf {
         self.blocks(tensor, entry, bytes, &mut |blocks| {
             unpacked.clear();
             entry.packing.unpack(blocks, &mut unpacked);
+            if entry.packing.kept().is_some() {
+                // One zero, as a packed matrix has it: so the model has one root, packed or not.
+                unpacked.iter_mut().for_each(|number| *number += 0.0);
+            }
             each(&unpacked)
         })
+    }
+
+    fn read_blocks(
+        &self,
+        tensor: &str,
+        numbers: usize,
+        each: &mut dyn FnMut(Packing, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(entry) = self.entry(tensor) else { return Ok(()) };
+        let bytes = numbers / entry.packing.numbers() * entry.packing.bytes();
+        self.blocks(tensor, entry, bytes, &mut |blocks| each(entry.packing, blocks))
     }
 }
 
@@ -319,19 +307,31 @@ impl Fields<'_> {
         Err(self.wrong(field, format!("is {found:?}: only llama, qwen2 and qwen3 can be run")))
     }
 
+    fn rope_scaling(&self, architecture: &str) -> Result<RopeScaling, Error> {
+        let field = |name: &str| format!("{architecture}.rope.{name}");
+        match self.text(&field("scaling.type"))? {
+            None | Some("none") => match self.number(&field("scale_linear"))? {
+                None => Ok(RopeScaling::None),
+                Some(factor) => Ok(RopeScaling::Linear { factor }),
+            },
+            Some("linear") => {
+                let factor = self.number(&field("scaling.factor"))?;
+                let missing = || self.wrong(&field("scaling.factor"), "is missing, and the type is linear");
+                Ok(RopeScaling::Linear { factor: factor.ok_or_else(missing)? })
+            }
+            Some(kind) => {
+                let why = format!("is {kind:?}: none and linear can be run");
+                Err(self.wrong(&field("scaling.type"), why))
+            }
+        }
+    }
+
     fn config(&self, architecture: &str) -> Result<Config, Error> {
         let field = |name: &str| format!("{architecture}.{name}");
         let tensor = |name: &str| self.header.tensors.get(name);
-        let scaling = field("rope.scaling.type");
-        if let Some(kind) = self.text(&scaling)?.filter(|kind| *kind != "none") {
-            return Err(
-                self.wrong(&scaling, format!("is {kind:?}: only unscaled rotary positions can be run"))
-            );
-        }
         if tensor("rope_freqs.weight").is_some() {
-            return Err(
-                self.wrong("rope_freqs.weight", "is there: only unscaled rotary positions can be run")
-            );
+            let why = "is there: positions of Llama 3.1's kind are read from Hugging Face folders only; take the model's folder";
+            return Err(self.wrong("rope_freqs.weight", why));
         }
         if self.count(&field("expert_count"))?.is_some_and(|n| n > 0) {
             return Err(self.wrong(&field("expert_count"), "must be 0: mixtures of experts cannot be run"));
@@ -360,6 +360,7 @@ impl Fields<'_> {
             hidden: self.needed(&field("feed_forward_length"))?,
             context: self.needed(&field("context_length"))?,
             rope_theta: self.number(&field("rope.freq_base"))?.unwrap_or(10_000.0),
+            rope_scaling: self.rope_scaling(architecture)?,
             norm_eps: self.number(&field("attention.layer_norm_rms_epsilon"))?.unwrap_or(1e-6),
             tied: tensor("output.weight").is_none(),
             qkv_bias: tensor("blk.0.attn_q.bias").is_some(),
