@@ -85,6 +85,8 @@ impl Rule {
             // The network's doing, or the time's.
             Rule::Late | Rule::Room | Rule::Unheard => 0,
             Rule::Audit => u16::MAX,
+            _ if self.verdict() == Verdict::Reject => 16,
+            // What a fault or a mistaken neighbour may look like, once or twice.
             _ => 8,
         }
     }

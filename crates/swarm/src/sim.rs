@@ -466,6 +466,13 @@ impl Parrot {
         }
     }
 
+    /// Likes a token better than the others after this one.
+    pub fn favour(&mut self, after: u32, token: u32, by: f32) {
+        if let Some(like) = self.likes.get_mut(after as usize * self.vocabulary + token as usize) {
+            *like += by;
+        }
+    }
+
     /// The log-probability of each next token.
     fn logps(&self, last: u32) -> Vec<f32> {
         let row = &self.likes[last as usize * self.vocabulary..][..self.vocabulary];

@@ -235,7 +235,7 @@ impl Flock {
         // Who alone speaks of rounds to come makes them up; if many do, it is this node that is behind.
         let ahead = &round.facts.ahead;
         let here = round.facts.peers.values().filter(|peer| !peer.parts.is_empty()).count();
-        if 2 * ahead.len() < here {
+        if 2 * ahead.len() <= here {
             ahead.iter().for_each(|peer| self.broke(*peer, Rule::Future));
         }
         let mut of: BTreeMap<NodeId, u8> = BTreeMap::new();
