@@ -12,7 +12,7 @@ fn a_flock_learns() {
     let mut sim = sim(&parts, 4, 1);
     sim.run(60).unwrap();
     let (first, last) = (mean(&sim, 0..4, 0..5), mean(&sim, 0..4, 55..60));
-    assert!(last > 2.0 * first && last > 0.6, "{first} -> {last}");
+    assert!(last > 2.0 * first && last > 0.5, "{first} -> {last}");
     assert!(broken(&sim.seen).is_empty(), "{:?}", broken(&sim.seen));
     // Everyone learns from others, and audits find nothing.
     let of_others = |seen: &swarm::sim::Seen| matches!(&seen.entry, Entry::Learning { groups, .. } if groups.keys().any(|k| *k != seen.by));
@@ -136,7 +136,7 @@ fn who_is_slow_is_used_as_it_comes() {
     };
     assert!(learned_from(0, slow) > 5, "{}", learned_from(0, slow));
     assert!(learned_from(2, Sim::<Parrot>::id(0)) > 5);
-    assert!((8..=14).contains(&sim.rewards(2).len()), "{} rounds", sim.rewards(2).len());
+    assert!((12..=17).contains(&sim.rewards(2).len()), "{} rounds", sim.rewards(2).len());
     assert!(broken(&sim.seen).values().flatten().all(|rule| rule.price() == 0));
 }
 

@@ -10,7 +10,7 @@ use crate::event::{Effect, Entry};
 use crate::id::{NodeId, Seed};
 use crate::memory::Early;
 use crate::round::{Doing, Round};
-use crate::rules::{Rule, mark};
+use crate::rules::Rule;
 use crate::standing::Standing;
 use crate::wire::{Drawn, Group, Message, Said, pack};
 
@@ -141,11 +141,6 @@ impl Flock {
             };
             // What the model could not do right is not said: it would cost its standing.
             let Ok(known) = self.known(&round, stage, self.me, root, group) else { continue };
-            for said in &known.group.answers {
-                if let Some(mark) = mark(&known.prompt, said) {
-                    round.facts.marks.insert(mark, (self.me, root));
-                }
-            }
             groups += 1;
             sum += known.reward();
             if stage == 0 {

@@ -16,7 +16,7 @@ const LETTERS: &str = "abcdef";
 
 /// Which letter comes after this one? Half for its being said first, all for nothing else being said.
 #[derive(Debug)]
-pub struct Letters;
+pub(crate) struct Letters;
 
 impl DataManager for Letters {
     fn draw(&self, place: &Place, number: u16) -> (u16, u64) {
@@ -53,7 +53,7 @@ impl RewardManager for Letters {
 }
 
 /// A charter for letters.
-pub fn charter(game: Play) -> Charter {
+pub(crate) fn charter(game: Play) -> Charter {
     let mut charter = Charter { game, ..Charter::new() };
     charter.round = Rounds { period_ms: 4_000, stage_ms: 1_000, audits: 1 };
     charter.answers.tokens = 4;
@@ -62,7 +62,7 @@ pub fn charter(game: Play) -> Charter {
 }
 
 /// The parts of a swarm that learns letters.
-pub fn parts(charter: Charter) -> Arc<Parts> {
+pub(crate) fn parts(charter: Charter) -> Arc<Parts> {
     let alphabet = lm::Alphabet::new("abcdef,");
     let tongue = Tongue::characters(alphabet, charter.answers.prompt, charter.answers.tokens);
     let game: Arc<dyn GameManager> = match charter.game {
@@ -75,22 +75,22 @@ pub fn parts(charter: Charter) -> Arc<Parts> {
 }
 
 /// Sharing, as most tests have it.
-pub fn share() -> Arc<Parts> {
+pub(crate) fn share() -> Arc<Parts> {
     parts(charter(Play::Share { own: 4, foreign: 8 }))
 }
 
 /// So many parrots, all of this nature.
-pub fn parrots(parts: &Parts, count: usize) -> Vec<(Parrot, Nature)> {
+pub(crate) fn parrots(parts: &Parts, count: usize) -> Vec<(Parrot, Nature)> {
     (0..count).map(|_| (Parrot::new(&parts.tongue, 0.2), Nature::default())).collect()
 }
 
 /// The simulator with so many parrots on good links.
-pub fn sim(parts: &Arc<Parts>, count: usize, seed: u64) -> Sim<Parrot> {
+pub(crate) fn sim(parts: &Arc<Parts>, count: usize, seed: u64) -> Sim<Parrot> {
     Sim::new(parts.clone(), parrots(parts, count), Links::GOOD, seed).unwrap()
 }
 
 /// The mean of what these nodes' answers were worth in these rounds.
-pub fn mean<B: Body>(
+pub(crate) fn mean<B: Body>(
     sim: &Sim<B>,
     nodes: impl IntoIterator<Item = usize>,
     rounds: std::ops::Range<u64>,
@@ -105,15 +105,15 @@ pub fn mean<B: Body>(
 }
 
 /// A node that is driven by hand, with the time in its pocket.
-pub struct Hand {
-    pub flock: Flock,
-    pub body: Parrot,
-    pub now: u64,
+pub(crate) struct Hand {
+    pub(crate) flock: Flock,
+    pub(crate) body: Parrot,
+    pub(crate) now: u64,
     ticket: u64,
 }
 
 impl Hand {
-    pub fn new(parts: &Arc<Parts>, number: usize) -> Hand {
+    pub(crate) fn new(parts: &Arc<Parts>, number: usize) -> Hand {
         let id = Sim::<Parrot>::id(number);
         let memory = Memory::new(parts.charter.id(), id, Seed([number as u8; 32]));
         let mut body = Parrot::new(&parts.tongue, 0.2);
@@ -123,13 +123,13 @@ impl Hand {
     }
 
     /// Opens a round, and answers what is asked; gives the messages that go out.
-    pub fn open(&mut self, round: u64) -> Vec<Message> {
+    pub(crate) fn open(&mut self, round: u64) -> Vec<Message> {
         let effects = self.step(Event::Opened { round, seed: Seed([round as u8; 32]) });
         self.act(effects)
     }
 
     /// Answers what is asked as long as something is; gives the messages that go out.
-    pub fn act(&mut self, effects: Vec<Effect>) -> Vec<Message> {
+    pub(crate) fn act(&mut self, effects: Vec<Effect>) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut effects: std::collections::VecDeque<Effect> = effects.into();
         while let Some(effect) = effects.pop_front() {
@@ -140,19 +140,28 @@ impl Hand {
                     let answers = self.body.answer(&asks).unwrap();
                     effects.extend(self.step(Event::Answered { round, stage, root, answers }));
                 }
+                // It has learned something, or not: here it is about what is heard.
+                Effect::Learn { round, .. } => {
+                    let root = self.body.root().unwrap();
+                    effects.extend(self.step(Event::Learned { round, root }));
+                }
                 _ => {}
             }
         }
         messages
     }
 
-    pub fn step(&mut self, event: Event) -> Vec<Effect> {
+    pub(crate) fn step(&mut self, event: Event) -> Vec<Effect> {
         self.now += 1;
         self.flock.step(self.now, event)
     }
 
     /// Hears bytes; gives the verdict, if there is one yet, and the rule that was broken.
-    pub fn hear_bytes(&mut self, from: NodeId, bytes: Vec<u8>) -> (Option<Verdict>, Option<swarm::Rule>) {
+    pub(crate) fn hear_bytes(
+        &mut self,
+        from: NodeId,
+        bytes: Vec<u8>,
+    ) -> (Option<Verdict>, Option<swarm::Rule>) {
         self.ticket += 1;
         let effects = self.step(Event::Heard { ticket: self.ticket, from, bytes });
         let verdict = effects.iter().find_map(|effect| match effect {
@@ -166,7 +175,7 @@ impl Hand {
         (verdict, rule)
     }
 
-    pub fn hear(&mut self, from: NodeId, message: &Message) -> (Option<Verdict>, Option<swarm::Rule>) {
+    pub(crate) fn hear(&mut self, from: NodeId, message: &Message) -> (Option<Verdict>, Option<swarm::Rule>) {
         self.hear_bytes(from, message.encode())
     }
 }

@@ -86,15 +86,13 @@ fn every_lie_is_caught_by_its_rule() {
         nodes[0].1 = Nature { lie: Some(Box::new(lie)), ..Nature::default() };
         let mut sim = Sim::new(parts, nodes, Links::GOOD, 3).unwrap();
         sim.run(30).unwrap();
-        let broken = broken(&sim.seen);
         let liar = Sim::<Parrot>::id(0);
+        sim.seen.retain(|seen| seen.by != liar);
+        let broken = broken(&sim.seen);
         let of_liar = broken.get(&liar).cloned().unwrap_or_default();
         assert!(of_liar.contains(rule), "a lie about {name} broke {of_liar:?}, not {rule:?}");
-        assert_eq!(
-            broken.keys().copied().collect::<BTreeSet<_>>(),
-            [liar].into(),
-            "{name}: the honest are not blamed"
-        );
+        let blamed: Vec<NodeId> = broken.keys().copied().collect();
+        assert_eq!(blamed, [liar], "{name}: the honest are not blamed: {broken:?}");
         if rule.price() > 0 {
             for honest in 1..4 {
                 let by = Sim::<Parrot>::id(honest);
@@ -164,8 +162,6 @@ fn nobody_says_two_things() {
     other.groups[0].answers.swap(0, 1);
     assert_eq!(one.hear(from, &other).1, Some(Rule::Equivocation));
     // Of the last round as well.
-    one.now += 10_000;
-    one.step(swarm::Event::Learned { round: 1, root: [0; 32] });
     one.open(2);
     other.groups[0].answers.swap(1, 2);
     assert_eq!(one.hear(from, &other).1, Some(Rule::Equivocation));
@@ -184,11 +180,7 @@ fn nobody_gives_anothers_answers_for_its_own() {
     assert_eq!(one.hear(Sim::<Parrot>::id(3), &copied), (Some(Verdict::Ignore), Some(Rule::Copy)));
     // One's own answers are known again, too.
     let mut own = two.open(2).remove(0);
-    let mine = {
-        one.now += 10_000;
-        one.step(swarm::Event::Learned { round: 1, root: [0; 32] });
-        one.open(2).remove(0)
-    };
+    let mine = one.open(2).remove(0);
     for (copy, group) in own.groups.iter_mut().zip(&mine.groups) {
         copy.answers.clone_from(&group.answers);
     }
@@ -201,7 +193,7 @@ fn there_is_a_limit_on_everything() {
     let mut one = Hand::new(&parts, 1);
     let mut two = Hand::new(&parts, 2);
     let (_, message) = (one.open(1), two.open(1).remove(0));
-    let stranger = |number: usize| NodeId::of(&number.to_le_bytes());
+    let stranger = |number: usize| NodeId::of(&(1_000 + number).to_le_bytes());
     assert_eq!(one.hear_bytes(stranger(0), vec![0; limits::MESSAGE_BYTES + 1]).1, Some(Rule::Size));
     assert_eq!(one.hear_bytes(stranger(0), vec![0xff; 100]).1, Some(Rule::Form));
 
