@@ -40,6 +40,10 @@ impl DataManager for Letters {
     fn ladders(&self) -> Vec<Option<gym::Ladder>> {
         Vec::new()
     }
+
+    fn exam(&self, count: usize) -> Vec<Assigned> {
+        (0..count as u64).map(|seed| self.task(0, seed, 0)).collect()
+    }
 }
 
 impl RewardManager for Letters {
