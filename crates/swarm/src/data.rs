@@ -47,6 +47,9 @@ pub trait DataManager: fmt::Debug + Send + Sync {
 
     /// For each environment what a newcomer's level follows, or nothing where all are at the same.
     fn ladders(&self) -> Vec<Option<Ladder>>;
+
+    /// Tasks that are never drawn in a round: for examinations.
+    fn exam(&self, count: usize) -> Vec<Assigned>;
 }
 
 /// Tasks drawn by weight from the charter's environments; those that are kept back for exams are never drawn.
@@ -85,31 +88,13 @@ impl Draw {
             for level in draw.levels(at) {
                 for number in 0..TRIED {
                     let seed = Seed([0; 32]).number("trial", &[&number.to_le_bytes()]);
-                    tongue.must_fit(name, &Question::of(&draw.task(at, seed, level).task))?;
+                    let task = draw.task(at, seed, level).task;
+                    let short = draw.mixture.parts()[usize::from(at)].shorten(&task.answer);
+                    tongue.must_fit(name, &Question::of(&task), &short)?;
                 }
             }
         }
         Ok(draw)
-    }
-
-    /// Tasks that are never drawn in a round, of all environments in turn, at the levels that newcomers are at: for examinations.
-    pub fn exam(&self, count: usize) -> Vec<Assigned> {
-        let of = |(number, at): (usize, usize)| {
-            let Practised { level, .. } = self.practised[at];
-            let number = (number / self.practised.len()) as u64;
-            let environment = &*self.mixture.parts()[at];
-            let task = match native(environment.name()) {
-                Some(task) => task_of(task, lm::wren::Part::Exam, 0, number),
-                None => {
-                    let seed = Seed([1; 32]).number("exam", &[&number.to_le_bytes()]);
-                    Part::HeldOut
-                        .task(environment, seed, level)
-                        .unwrap_or_else(|| environment.task(seed, level))
-                }
-            };
-            Assigned { environment: at as u16, task }
-        };
-        (0..count).zip((0..self.practised.len()).cycle()).map(of).collect()
     }
 }
 
@@ -144,6 +129,26 @@ impl DataManager for Draw {
             practised.climb.then(|| Ladder::new(&**part).at(practised.level))
         };
         self.mixture.parts().iter().zip(&self.practised).map(ladder).collect()
+    }
+
+    /// Of all environments in turn, at the levels that newcomers are at.
+    fn exam(&self, count: usize) -> Vec<Assigned> {
+        let of = |(number, at): (usize, usize)| {
+            let Practised { level, .. } = self.practised[at];
+            let number = (number / self.practised.len()) as u64;
+            let environment = &*self.mixture.parts()[at];
+            let task = match native(environment.name()) {
+                Some(task) => task_of(task, lm::wren::Part::Exam, 0, number),
+                None => {
+                    let seed = Seed([1; 32]).number("exam", &[&number.to_le_bytes()]);
+                    Part::HeldOut
+                        .task(environment, seed, level)
+                        .unwrap_or_else(|| environment.task(seed, level))
+                }
+            };
+            Assigned { environment: at as u16, task }
+        };
+        (0..count).zip((0..self.practised.len()).cycle()).map(of).collect()
     }
 }
 
@@ -219,7 +224,11 @@ mod tests {
         let mut high = charter(&[("add", 1.0)]);
         high.environments[0].level = 3;
         assert!(why(&high, &tongue).contains("environments[0].level is 3: add has levels 0 to 0"));
-        assert!(why(&charter(&[("express", 1.0)]), &Tongue::wren(8, 12)).contains("a task of express"));
+        assert!(
+            why(&charter(&[("express", 1.0)]), &Tongue::wren(8, 12))
+                .contains("a task of express: a question")
+        );
+        assert!(why(&charter(&[("express", 1.0)]), &Tongue::wren(52, 6)).contains("a right answer of"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub fn environment(name: &str) -> Option<&'static dyn Environment> {
 }
 
 /// `wren`'s task of this name.
-pub fn native(name: &str) -> Option<Task> {
+pub(crate) fn native(name: &str) -> Option<Task> {
     Task::ALL.into_iter().find(|task| task.name() == name)
 }
 

@@ -29,8 +29,6 @@ pub(crate) struct Facts {
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     /// Others' groups that were not yet offered to be learned from.
     pub(crate) fresh: BTreeSet<Key>,
-    /// Answers by which a copy would be known, with whose they are and of which model.
-    pub(crate) marks: BTreeMap<u64, (NodeId, [u8; 32])>,
     /// Bytes of others' answers.
     pub(crate) held_bytes: usize,
     /// Who spoke of rounds that are yet to come.
@@ -77,7 +75,6 @@ impl Round {
             root: None,
             peers: BTreeMap::new(),
             fresh: BTreeSet::new(),
-            marks: BTreeMap::new(),
             held_bytes: 0,
             ahead: BTreeSet::new(),
             liars: BTreeSet::new(),

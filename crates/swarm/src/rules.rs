@@ -85,6 +85,9 @@ impl Rule {
             // The network's doing, or the time's.
             Rule::Late | Rule::Room | Rule::Unheard => 0,
             Rule::Audit => u16::MAX,
+            Rule::Withheld => 16,
+            _ if self.verdict() == Verdict::Reject => 16,
+            // What a fault or a mistaken neighbour may look like, once or twice.
             _ => 8,
         }
     }
@@ -146,23 +149,21 @@ impl Due<'_> {
     }
 }
 
-/// The log-probabilities below this that make two answers one: by chance, two models agree on none of them to the bit.
-const TELLING: f32 = -0.01;
+/// By how much less likely than any accident it must be that two nodes said the same: the odds are `e` to this power.
+const TELLING: f64 = 20.0;
 
-/// A mark by which an answer is known again in another's mouth; `None` if it says too little to be anybody's own.
+/// Whether a group is too like another node's answers to the same prompt to be its author's own.
 ///
-/// Two models that have learned from other answers give the same tokens often, and the same log-probabilities to the bit hardly ever: except of
-/// what both are all but certain of, which therefore does not count.
-pub(crate) fn mark(prompt: &[u32], said: &Said) -> Option<u64> {
-    if said.logps.iter().filter(|logp| **logp < TELLING).count() < 2 {
-        return None;
-    }
-    let mut hasher = blake3::Hasher::new_derive_key("starling swarm answer v1");
-    for tokens in [prompt, &said.tokens] {
-        hasher.update(&(tokens.len() as u64).to_le_bytes());
-        tokens.iter().for_each(|token| _ = hasher.update(&token.to_le_bytes()));
-    }
-    said.logps.iter().for_each(|logp| _ = hasher.update(&logp.to_bits().to_le_bytes()));
-    let hash = hasher.finalize();
-    hash.as_bytes().first_chunk().map(|first| u64::from_le_bytes(*first))
+/// Two models may well agree, but they draw by different random numbers: that both come to the same answer has about the probability of that answer,
+/// by either's own account, for each answer of the other's that it might have met. All answers that were met count together. So what nearly everybody
+/// says is nobody's copy, and what hardly anybody would is.
+pub(crate) fn is_copy(group: &Group, other: &Group) -> bool {
+    let bits = other.answers.len().checked_ilog2().map_or(0, |log| log + 1);
+    let met = f64::from(bits) * std::f64::consts::LN_2;
+    let surprise = |said: &Said| -said.logps.iter().map(|logp| f64::from(*logp)).sum::<f64>();
+    let telling = |said: &Said| {
+        let same = other.answers.iter().find(|other| other.tokens == said.tokens)?;
+        Some((surprise(said).max(surprise(same)) - met).max(0.0))
+    };
+    group.answers.iter().filter_map(telling).sum::<f64>() > TELLING
 }

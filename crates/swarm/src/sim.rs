@@ -442,7 +442,7 @@ impl Body for Bird {
     }
 }
 
-/// The smallest thing that learns: for each token it has last heard or said, how much it likes each next one. So it cannot count or look
+/// The smallest thing that learns: for each token it has last heard, or said, how much it likes each next one. So it cannot look
 /// back, but it learns what follows what, by the same rewards as a model, within some rounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parrot {
@@ -459,16 +459,29 @@ impl Parrot {
         let vocabulary = tongue.vocabulary();
         Parrot {
             vocabulary,
-            likes: vec![0.0; vocabulary * vocabulary],
+            likes: vec![0.0; 2 * vocabulary * vocabulary],
             ends: tongue.ends().to_vec(),
             limit: tongue.answer_tokens(),
             rate,
         }
     }
 
+    /// The likes after a token that was heard, or said.
+    fn row(&self, last: u32, said: bool) -> std::ops::Range<usize> {
+        let first = (last as usize + usize::from(said) * self.vocabulary) * self.vocabulary;
+        first..first + self.vocabulary
+    }
+
+    /// Likes a token better than the others after hearing this one.
+    pub fn favour(&mut self, after: u32, token: u32, by: f32) {
+        if let Some(like) = self.likes.get_mut(after as usize * self.vocabulary + token as usize) {
+            *like += by;
+        }
+    }
+
     /// The log-probability of each next token.
-    fn logps(&self, last: u32) -> Vec<f32> {
-        let row = &self.likes[last as usize * self.vocabulary..][..self.vocabulary];
+    fn logps(&self, last: u32, said: bool) -> Vec<f32> {
+        let row = &self.likes[self.row(last, said)];
         let most = row.iter().copied().fold(f32::MIN, f32::max);
         let sum: f32 = row.iter().map(|like| (like - most).exp()).sum();
         row.iter().map(|like| (like - most - sum.ln()).min(0.0)).collect()
@@ -479,7 +492,7 @@ impl Parrot {
         let mut last = prompt.last().copied().unwrap_or_default();
         let mut said = Said::default();
         while said.tokens.len() < self.limit {
-            let logps = self.logps(last);
+            let logps = self.logps(last, !said.tokens.is_empty());
             let odds: Vec<f64> = logps.iter().map(|logp| f64::from(logp.exp())).collect();
             last = dice.weighted(&odds) as u32;
             said.tokens.push(last);
@@ -516,11 +529,11 @@ impl Trainer for Parrot {
             let Some(above) = lm::advantages(&lesson.rewards) else { continue };
             for (said, above) in lesson.claim.answers.iter().zip(above) {
                 let mut last = lesson.claim.prompt.last().copied().unwrap_or_default();
-                for (token, drawn) in said.tokens.iter().zip(&said.logps) {
-                    let logps = self.logps(last);
+                for (at, (token, drawn)) in said.tokens.iter().zip(&said.logps).enumerate() {
+                    let logps = self.logps(last, at > 0);
                     // As much as this parrot would say it, next to whose answer it is.
                     let weight = (logps[*token as usize] - drawn).exp().min(2.0);
-                    let row = &mut change[last as usize * self.vocabulary..][..self.vocabulary];
+                    let row = &mut change[self.row(last, at > 0)];
                     for (i, (change, logp)) in row.iter_mut().zip(&logps).enumerate() {
                         let is = f32::from(u8::from(i == *token as usize));
                         *change += self.rate * weight * above * (is - logp.exp());

@@ -123,10 +123,18 @@ impl Tongue {
         self.limit
     }
 
-    /// Says which environment it is that cannot be asked.
-    pub(crate) fn must_fit(&self, environment: &str, question: &Question) -> Result<(), Error> {
+    /// Says which environment it is that cannot be asked, or whose right answers could not be given: `short` is one, as a model that
+    /// reads one character at a time gives it. Others may think aloud, so nobody knows how long theirs are.
+    pub(crate) fn must_fit(&self, environment: &str, question: &Question, short: &str) -> Result<(), Error> {
         let about = |e: lm::Error| Error::Prompt { environment: environment.to_owned(), why: e.to_string() };
-        self.prompt(question).map(drop).map_err(about)
+        self.prompt(question).map_err(about)?;
+        if let Speech::Characters(alphabet) = &self.speech {
+            let length = alphabet.encode(short).map_err(about)?.len() + 1;
+            if length > self.answer {
+                return Err(about(lm::Error::TooLong { what: "a right answer", length, limit: self.answer }));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,8 +9,10 @@ use lm::{
 
 use crate::Error;
 use crate::charter::Charter;
+use crate::data::Assigned;
 use crate::event::{Ask, Claim, Finding, Lesson};
-use crate::tongue::Tongue;
+use crate::flock::Parts;
+use crate::tongue::{Question, Tongue};
 use crate::wire::Said;
 
 /// GenRL's name for who answers and learns.
@@ -132,16 +134,20 @@ impl Pupil {
         Ok((known != 0).then_some(round))
     }
 
-    /// The answers to one prompt each, as likely as can be: for examinations.
-    pub fn greedy(&mut self, prompts: &[Vec<u32>]) -> Result<Vec<Vec<u32>>, Error> {
-        let ask = |prompt: &Vec<u32>| Request {
-            prompt: prompt.clone(),
-            seed: 0,
-            sampling: Sampling::GREEDY,
-            until: self.until.clone(),
+    /// The mean worth of its answers to tasks that are kept back, all of them asked plainly, each once.
+    pub fn examine(&mut self, parts: &Parts, count: usize, sampling: Sampling) -> Result<f32, Error> {
+        let exam = parts.data.exam(count);
+        let mut asked = Vec::new();
+        for (assigned, seed) in exam.iter().zip(0..) {
+            let prompt = parts.tongue.prompt(&Question::of(&assigned.task))?;
+            asked.push(Request { prompt, seed, sampling, until: self.until.clone() });
+        }
+        let rollouts = self.speaker.answer(&asked)?;
+        let worth = |(assigned, rollout): (&Assigned, &Rollout)| {
+            parts.tongue.text(&rollout.answer).map_or(0.0, |text| parts.rewards.score(assigned, &text))
         };
-        let asked: Vec<Request> = prompts.iter().map(ask).collect();
-        Ok(self.speaker.answer(&asked)?.into_iter().map(|rollout| rollout.answer).collect())
+        let sum: f32 = exam.iter().zip(&rollouts).map(worth).sum();
+        Ok(sum / exam.len().max(1) as f32)
     }
 }
 

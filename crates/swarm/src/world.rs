@@ -14,6 +14,8 @@ pub struct World {
     /// Its seed.
     pub seed: Seed,
     said: BTreeMap<(u8, NodeId, u16), Known>,
+    /// Who answered the same prompt.
+    prompts: BTreeMap<Vec<u32>, Vec<(u8, NodeId, u16)>>,
 }
 
 /// A group that was found to be in order.
@@ -36,7 +38,7 @@ pub struct Known {
 impl World {
     /// A round in which nothing has been said.
     pub fn new(round: u64, seed: Seed) -> World {
-        World { round, seed, said: BTreeMap::new() }
+        World { round, seed, said: BTreeMap::new(), prompts: BTreeMap::new() }
     }
 
     /// What was said in a stage: by whom, to which of its prompts.
@@ -62,8 +64,16 @@ impl World {
         known.texts.get(usize::from(reference.sample))?.as_deref()
     }
 
+    /// What others than this node answered to a prompt.
+    pub(crate) fn others(&self, node: NodeId, prompt: &[u32]) -> impl Iterator<Item = &Known> {
+        let keys = self.prompts.get(prompt).into_iter().flatten().filter(move |(_, other, _)| *other != node);
+        keys.filter_map(|key| self.said.get(key))
+    }
+
     pub(crate) fn add(&mut self, stage: u8, node: NodeId, known: Known) {
-        self.said.insert((stage, node, known.group.number), known);
+        let key = (stage, node, known.group.number);
+        self.prompts.entry(known.prompt.clone()).or_default().push(key);
+        self.said.insert(key, known);
     }
 }
 

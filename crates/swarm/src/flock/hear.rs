@@ -8,9 +8,10 @@ use crate::id::NodeId;
 use crate::limits;
 use crate::memory::Early;
 use crate::round::Round;
-use crate::rules::{Rule, Verdict, mark};
+use crate::rules::{Rule, Verdict, is_copy};
 use crate::standing::Standing;
 use crate::wire::Message;
+use crate::world::Known;
 
 /// How a message was found to be.
 enum Judged {
@@ -139,15 +140,11 @@ impl Flock {
                 Err(rule) => return Judged::Broke(rule),
             }
         }
-        for known in &found {
-            let marks = known.group.answers.iter().filter_map(|said| mark(&known.prompt, said));
-            let of_others = |mark: u64| {
-                let whose = round.facts.marks.get(&mark);
-                whose.is_some_and(|(node, root)| *node != from && *root != known.root)
-            };
-            if marks.into_iter().any(of_others) {
-                return Judged::Broke(Rule::Copy);
-            }
+        let copied = |known: &Known| {
+            round.world.others(from, &known.prompt).any(|other| is_copy(&known.group, &other.group))
+        };
+        if found.iter().any(copied) {
+            return Judged::Broke(Rule::Copy);
         }
         let peer = round.facts.peers.entry(from).or_default();
         let (parts, count) =
@@ -158,11 +155,6 @@ impl Flock {
         }
         round.facts.held_bytes += bytes;
         for known in found {
-            for said in &known.group.answers {
-                if let Some(mark) = mark(&known.prompt, said) {
-                    round.facts.marks.entry(mark).or_insert((from, known.root));
-                }
-            }
             round.facts.fresh.insert((message.stage, from, known.group.number));
             round.world.add(message.stage, from, known);
         }

@@ -180,6 +180,11 @@ impl Flock {
         effects
     }
 
+    /// Whose flock it is.
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
     /// The round it is in.
     pub fn round(&self) -> Option<u64> {
         self.round.as_ref().map(|round| round.facts.number)

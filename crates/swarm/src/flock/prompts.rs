@@ -20,7 +20,7 @@ impl Flock {
     }
 
     /// The level that this node is at.
-    fn level(&self, environment: u16) -> u8 {
+    pub(super) fn level(&self, environment: u16) -> u8 {
         let ladder = self.ladders.get(usize::from(environment)).and_then(Option::as_ref);
         ladder.map_or_else(|| *self.parts.data.levels(environment).start(), Ladder::level)
     }

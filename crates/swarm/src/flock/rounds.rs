@@ -10,7 +10,7 @@ use crate::event::{Effect, Entry};
 use crate::id::{NodeId, Seed};
 use crate::memory::Early;
 use crate::round::{Doing, Round};
-use crate::rules::{Rule, mark};
+use crate::rules::Rule;
 use crate::standing::Standing;
 use crate::wire::{Drawn, Group, Message, Said, pack};
 
@@ -141,11 +141,6 @@ impl Flock {
             };
             // What the model could not do right is not said: it would cost its standing.
             let Ok(known) = self.known(&round, stage, self.me, root, group) else { continue };
-            for said in &known.group.answers {
-                if let Some(mark) = mark(&known.prompt, said) {
-                    round.facts.marks.insert(mark, (self.me, root));
-                }
-            }
             groups += 1;
             sum += known.reward();
             if stage == 0 {
@@ -235,7 +230,7 @@ impl Flock {
         // Who alone speaks of rounds to come makes them up; if many do, it is this node that is behind.
         let ahead = &round.facts.ahead;
         let here = round.facts.peers.values().filter(|peer| !peer.parts.is_empty()).count();
-        if 2 * ahead.len() < here {
+        if 2 * ahead.len() <= here {
             ahead.iter().for_each(|peer| self.broke(*peer, Rule::Future));
         }
         let mut of: BTreeMap<NodeId, u8> = BTreeMap::new();

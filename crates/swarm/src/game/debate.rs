@@ -217,3 +217,73 @@ impl GameManager for Debate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only `42` is right.
+    #[derive(Debug)]
+    struct Only;
+
+    impl RewardManager for Only {
+        fn score(&self, _: &Assigned, answer: &str) -> f32 {
+            f32::from(u8::from(answer == "42"))
+        }
+    }
+
+    fn reward(stage: u8, shown: &[&str], text: &str) -> f32 {
+        let task = gym::Task {
+            seed: 0,
+            level: 0,
+            question: String::new(),
+            compact: String::new(),
+            answer: "42".to_owned(),
+            data: Default::default(),
+        };
+        let shown: Vec<String> = shown.iter().map(|s| (*s).to_owned()).collect();
+        Debate::new(1, 1, 3).reward(stage, &Assigned { environment: 0, task }, &shown, text, &Only)
+    }
+
+    #[test]
+    fn what_pays() {
+        for (stage, shown, text, worth) in [
+            (ANSWER, &[][..], "42", 1.0),
+            (ANSWER, &[], "41", 0.0),
+            // Of a right answer.
+            (CRITIQUE, &["42"], "ok", 1.0),
+            (CRITIQUE, &["42"], " OK ", 1.0),
+            (CRITIQUE, &["42"], "42", 1.0),
+            (CRITIQUE, &["42"], "no, 41", 0.0),
+            (CRITIQUE, &["42"], "41", 0.0),
+            // Of a wrong one.
+            (CRITIQUE, &["41"], "ok", 0.0),
+            (CRITIQUE, &["41"], "41", 0.0),
+            (CRITIQUE, &["41"], "no, 40", 0.5),
+            (CRITIQUE, &["41"], "no, 42", 1.0),
+            (CRITIQUE, &["41"], "42", 1.0),
+            (CRITIQUE, &["41"], "", 0.0),
+            (VOTE, &["41", "42"], "42", 1.0),
+            (VOTE, &["41", "42"], "B", 1.0),
+            (VOTE, &["41", "42"], "A.", 0.0),
+            (VOTE, &["41", "42"], "C", 0.0),
+            (VOTE, &["41", "43"], "42", 0.0),
+        ] {
+            assert_eq!(reward(stage, shown, text), worth, "stage {stage}, {shown:?}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn words_keep_their_letters() {
+        for (text, says) in [
+            ("nota", Some("nota")),
+            ("no,ta", Some("ta")),
+            ("no", Some("no")),
+            ("ok", None),
+            ("  ", None),
+            ("ñ", Some("ñ")),
+        ] {
+            assert_eq!(correction(text), says);
+        }
+    }
+}
