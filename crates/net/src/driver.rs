@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::gossip::{self, Subscription, TopicRules, Topics, Traffic, Verdict};
 use crate::health::{Health, State};
 use crate::id::PeerId;
+use crate::memory::Pool;
 use crate::queue;
 use crate::reachability::{Findings, Reachability};
 use crate::remembered::{Ban, Remembered, unix_seconds};
@@ -165,6 +166,7 @@ impl Driver {
         commands: mpsc::Receiver<Command>,
         told: Told,
         traffic: Arc<Traffic>,
+        pool: Pool,
     ) -> Driver {
         let namespace = config.swarm.namespace();
         let (remembered, complaint) = config.folder.as_deref().map(Remembered::read).unwrap_or_default();
@@ -179,7 +181,7 @@ impl Driver {
         let (verdict, verdicts) = mpsc::unbounded_channel();
         let (queries, peers, listeners, untold, relays_asked) = Default::default();
         Driver {
-            topics: Topics::new(namespace.clone(), verdict, traffic),
+            topics: Topics::new(namespace.clone(), verdict, traffic, pool),
             version: crate::behaviour::version(config.swarm),
             networks: Networks::new(config.limits.count_local_networks),
             reputation: Reputation::default(),

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::id::PeerId;
+use crate::memory::{self, Pool, Share};
 use futures::future::{Ready, ready};
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::Endpoint;
@@ -40,6 +41,7 @@ pub struct Stream {
     peer: PeerId,
     remote: Option<IpAddr>,
     _open: Option<Count>,
+    _memory: Option<Share>,
 }
 
 impl Stream {
@@ -175,6 +177,8 @@ pub(crate) enum NotOpened {
     Unsupported,
     Broken(String),
     Busy,
+    /// The node holds as many bytes as it may.
+    Memory,
 }
 
 /// A wish for a stream.
@@ -198,6 +202,7 @@ pub(crate) struct Behaviour {
     registry: Registry,
     /// Inbound streams that one peer's connection may have open at once.
     limit: usize,
+    pool: Pool,
     connections: HashMap<libp2p::PeerId, Vec<Connection>>,
     waiting: HashMap<libp2p::PeerId, Vec<Open>>,
     /// Peers whose addresses are being looked for.
@@ -213,9 +218,9 @@ struct Connection {
 }
 
 impl Behaviour {
-    pub(crate) fn new(registry: Registry, limit: usize) -> Behaviour {
+    pub(crate) fn new(registry: Registry, limit: usize, pool: Pool) -> Behaviour {
         let (connections, waiting, sought) = Default::default();
-        Behaviour { registry, limit, connections, waiting, sought, todo: VecDeque::new() }
+        Behaviour { registry, limit, pool, connections, waiting, sought, todo: VecDeque::new() }
     }
 
     /// Opens a stream to `peer`, connecting to it first if need be.
@@ -289,6 +294,8 @@ impl Behaviour {
         Handler {
             registry: self.registry.clone(),
             peer: PeerId::of(&peer),
+            // What comes on QUIC is within its connection's window, which is counted.
+            pool: (rank(address) != 0).then(|| self.pool.clone()),
             remote: if remote.is_relayed() { None } else { remote.ip() },
             open: Arc::default(),
             limit: self.limit,
@@ -371,11 +378,23 @@ pub(crate) struct Handler {
     registry: Registry,
     /// None if its key is not of our kind: then nothing is accepted.
     peer: Option<PeerId>,
+    /// Where streams are counted; none if their connection is.
+    pool: Option<Pool>,
     remote: Option<IpAddr>,
     open: Arc<AtomicUsize>,
     limit: usize,
     wishes: VecDeque<Open>,
     too_many: bool,
+}
+
+impl Handler {
+    /// What one more stream may hold.
+    fn share(&self) -> std::result::Result<Option<Share>, NotOpened> {
+        match &self.pool {
+            Some(pool) => pool.take(memory::STREAM).map(Some).ok_or(NotOpened::Memory),
+            None => Ok(None),
+        }
+    }
 }
 
 impl ConnectionHandler for Handler {
@@ -418,16 +437,22 @@ impl ConnectionHandler for Handler {
                     self.too_many = true;
                     return;
                 };
-                // If nobody takes it, it is dropped and thereby reset, which the peer sees.
-                self.registry
-                    .hand_over(&protocol, Stream { inner, peer, remote: self.remote, _open: Some(count) });
+                // If nobody takes it, or there is no room for it, it is dropped and thereby reset, which the peer sees.
+                if let Ok(share) = self.share() {
+                    let remote = self.remote;
+                    let stream = Stream { inner, peer, remote, _open: Some(count), _memory: share };
+                    self.registry.hand_over(&protocol, stream);
+                }
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: (inner, _),
                 info: wish,
             }) => {
-                let stream = self.peer.map(|peer| Stream { inner, peer, remote: self.remote, _open: None });
-                let _ = wish.reply.send(stream.ok_or(NotOpened::Unsupported));
+                let stream = self.peer.ok_or(NotOpened::Unsupported).and_then(|peer| {
+                    let share = self.share()?;
+                    Ok(Stream { inner, peer, remote: self.remote, _open: None, _memory: share })
+                });
+                let _ = wish.reply.send(stream);
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: wish, error }) => {
                 let why = match error {
