@@ -42,6 +42,7 @@ mod behaviour;
 pub mod blob;
 mod clock;
 mod config;
+mod crowd;
 mod dial;
 mod discovery;
 mod driver;

@@ -93,7 +93,7 @@ impl Random {
 
 /// Gives a decoder inputs for so long, or so many, and says how many they were.
 fn fuzz(decoder: &Decoder, time: Option<Duration>) -> u64 {
-    const FEW: u64 = 3_000;
+    const FEW: u64 = 20_000;
     /// A decoder may hold its own buffers, and what the input's length explains.
     const BOUND: isize = 4 << 20;
     const BOUND_PER_BYTE: isize = 64;
