@@ -74,7 +74,8 @@ fn main() -> ExitCode {
 
 /// Whether a bench has no use for PyTorch.
 fn alone(name: &str) -> bool {
-    ["build", "trace", "check", "gguf", "blob", "chain", "net"].contains(&name) || name.starts_with("wren")
+    ["build", "trace", "check", "gguf", "blob", "chain"].contains(&name)
+        || ["wren", "net"].iter().any(|start| name.starts_with(start))
 }
 
 fn run(names: &[&str], options: &[&str]) -> Result {
@@ -111,7 +112,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "wren-reverse" => lm_learn::practise(&mut bench, &[Task::Reverse])?,
             "wren-add" => lm_learn::practise(&mut bench, &[Task::Add])?,
             "wren-express" => lm_learn::practise(&mut bench, &[Task::Express])?,
-            "net" => net::bench(&mut bench)?,
+            "net" | "net-gossip" | "net-churn" | "net-join" => net::bench(&mut bench, name)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::gossip::{self, Traffic};
 use crate::id::SwarmId;
 use crate::limits::Gate;
+use crate::memory::Pool;
 use crate::records::Records;
 use crate::streams::{self, Registry};
 use libp2p::identity::Keypair;
@@ -47,6 +48,7 @@ impl Behaviour {
         config: &Config,
         registry: Registry,
         relayed: relay::client::Behaviour,
+        pool: &Pool,
         traffic: Arc<Traffic>,
     ) -> Result<Behaviour> {
         let me = key.public().to_peer_id();
@@ -103,7 +105,7 @@ impl Behaviour {
         });
         Ok(Behaviour {
             gate: Gate::new(config.limits.clone()),
-            streams: streams::Behaviour::new(registry, config.limits.streams_per_peer),
+            streams: streams::Behaviour::new(registry, config.limits.streams_per_peer, pool.clone()),
             gossip: gossip::behaviour(key, traffic)?,
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(30))),

@@ -108,6 +108,9 @@ pub fn listen_on(port: u16) -> Vec<Address> {
 /// What a node bears. Each is checked before anything is spent.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Bytes of others that may be held in all: half for what comes on connections and was not read yet, half for waiting
+    /// messages, questions and answers, streams, and batches of blobs. With little, there are fewer connections.
+    pub memory_bytes: u64,
     /// Connections in all.
     pub connections: u32,
     /// Of these, connections that others opened: the rest is for those we choose, so that strangers cannot take all.
@@ -141,6 +144,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
+            memory_bytes: 1 << 30,
             connections: 192,
             inbound: 128,
             per_peer: 4,

@@ -3,11 +3,13 @@
 use crate::address::{Address, is_relayed};
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::config::Config;
+use crate::crowd::{self, Guest};
 use crate::discovery::{Discovery, Source};
 use crate::error::{Error, Result};
 use crate::gossip::{self, Subscription, TopicRules, Topics, Traffic, Verdict};
 use crate::health::{Health, State};
 use crate::id::PeerId;
+use crate::memory::Pool;
 use crate::queue;
 use crate::reachability::{Findings, Reachability};
 use crate::remembered::{Ban, Remembered, unix_seconds};
@@ -21,7 +23,7 @@ use libp2p::kad::store::RecordStore;
 use libp2p::kad::{self, QueryId, QueryResult};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
-use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, upnp};
+use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, relay, upnp};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -148,6 +150,8 @@ pub(crate) struct Driver {
     written: Instant,
     expired: Instant,
     relays_asked: HashMap<libp2p::PeerId, Instant>,
+    /// Peers that we relay for: places they wait at, and connections that we carry.
+    carried: HashMap<libp2p::PeerId, usize>,
 }
 
 /// What a walk through the swarm's table is for.
@@ -165,6 +169,7 @@ impl Driver {
         commands: mpsc::Receiver<Command>,
         told: Told,
         traffic: Arc<Traffic>,
+        pool: Pool,
     ) -> Driver {
         let namespace = config.swarm.namespace();
         let (remembered, complaint) = config.folder.as_deref().map(Remembered::read).unwrap_or_default();
@@ -177,9 +182,9 @@ impl Driver {
         let me = *swarm.local_peer_id();
         let discovery = Discovery::new(me, config.limits.wanted_peers, &config.bootstrap, remembered.peers);
         let (verdict, verdicts) = mpsc::unbounded_channel();
-        let (queries, peers, listeners, untold, relays_asked) = Default::default();
+        let (queries, peers, listeners, untold, relays_asked, carried) = Default::default();
         Driver {
-            topics: Topics::new(namespace.clone(), verdict, traffic),
+            topics: Topics::new(namespace.clone(), verdict, traffic, pool),
             version: crate::behaviour::version(config.swarm),
             networks: Networks::new(config.limits.count_local_networks),
             reputation: Reputation::default(),
@@ -192,6 +197,7 @@ impl Driver {
             written: now,
             expired: now,
             relays_asked,
+            carried,
             swarm,
             config,
             commands,
@@ -313,6 +319,7 @@ impl Driver {
                     peer.connections.remove(&connection_id);
                 }
                 if num_established == 0 && self.peers.remove(&peer_id).is_some() {
+                    self.carried.remove(&peer_id);
                     self.discovery.disconnected(peer_id, now);
                     if self.peers.is_empty() {
                         self.alone_since = Some(now);
@@ -425,6 +432,7 @@ impl Driver {
                 }
                 self.dial_more();
             }
+            BehaviourEvent::Relay(event) => self.on_relay(&event),
             BehaviourEvent::Router(event) => {
                 self.findings.router = Some(match event {
                     upnp::Event::NewExternalAddr { .. } => "the router forwards a port to this node",
@@ -440,6 +448,38 @@ impl Driver {
                 self.tell_reachability();
             }
             _ => {}
+        }
+    }
+
+    /// Keeps count of those we relay for.
+    fn on_relay(&mut self, event: &relay::Event) {
+        use relay::Event::{
+            CircuitClosed, CircuitReqAccepted, ReservationClosed, ReservationReqAccepted, ReservationTimedOut,
+        };
+        let mut more = |peer| *self.carried.entry(peer).or_insert(0) += 1;
+        match event {
+            ReservationReqAccepted { src_peer_id, renewed: false } => more(*src_peer_id),
+            CircuitReqAccepted { src_peer_id, dst_peer_id } => {
+                more(*src_peer_id);
+                more(*dst_peer_id);
+            }
+            ReservationClosed { src_peer_id } | ReservationTimedOut { src_peer_id } => {
+                self.carries_less(*src_peer_id);
+            }
+            CircuitClosed { src_peer_id, dst_peer_id, .. } => {
+                self.carries_less(*src_peer_id);
+                self.carries_less(*dst_peer_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn carries_less(&mut self, peer: libp2p::PeerId) {
+        if let Some(count) = self.carried.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.carried.remove(&peer);
+            }
         }
     }
 
@@ -589,6 +629,7 @@ impl Driver {
             judged.report(gossip);
         }
         self.dial_more();
+        self.let_go(now);
         self.walk(now);
         self.put_out_the_worst(now);
         if self.findings.waited_in_vain(now) {
@@ -618,6 +659,28 @@ impl Driver {
             }
         }
         self.tell_health(now);
+    }
+
+    /// Says farewell to a crowd.
+    fn let_go(&mut self, now: Instant) {
+        let most = crowd::most(self.config.limits.wanted_peers);
+        if self.peers.len() <= most {
+            return;
+        }
+        let behaviour = self.swarm.behaviour();
+        let mesh: HashSet<&libp2p::PeerId> = behaviour.gossip.all_mesh_peers().collect();
+        let guests = self.peers.iter().map(|(peer, state)| Guest {
+            peer: *peer,
+            chosen: state.chosen,
+            since: state.since,
+            used: mesh.contains(peer)
+                || behaviour.streams.is_used(peer, now)
+                || self.carried.contains_key(peer)
+                || self.findings.waits_at(peer),
+        });
+        for peer in crowd::let_go(guests, most, now) {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
     }
 
     fn dial_more(&mut self) {

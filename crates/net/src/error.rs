@@ -81,6 +81,16 @@ pub enum Error {
         /// How many are allowed.
         limit: usize,
     },
+    /// The node holds as many bytes of others as it may.
+    #[error(
+        "{what}: the node already holds the {limit} bytes that it may; wait for some to go, or allow more memory"
+    )]
+    Memory {
+        /// What there is no room for.
+        what: &'static str,
+        /// How many bytes may be held.
+        limit: u64,
+    },
     /// The peer cannot be reached.
     #[error("peer {peer} cannot be reached: {why}")]
     Unreachable {

@@ -3,6 +3,7 @@
 use crate::envelope::{self, Envelope};
 use crate::error::{Error, Result};
 use crate::id::PeerId;
+use crate::memory::{Pool, Share};
 use crate::queue;
 use crate::rate::{Bucket, Buckets};
 use crate::reputation::Offence;
@@ -91,6 +92,7 @@ pub struct Message {
     /// What it says.
     pub data: Vec<u8>,
     ticket: Option<Ticket>,
+    _memory: Share,
 }
 
 #[derive(Debug)]
@@ -204,11 +206,12 @@ pub(crate) fn behaviour(key: &Keypair, traffic: Arc<Traffic>) -> Result<Behaviou
         .max_transmit_size(MESSAGE_BYTES + 1024)
         .duplicate_cache_time(REMEMBERED)
         // Few neighbours keep copies few; those who miss one hear of it from others within a heartbeat, and the publisher's
-        // own copies go to its neighbours only.
+        // own copies go to its neighbours only. Who is grafted adds up on the other side, so the top is near the middle.
         .mesh_n(MESH)
         .mesh_n_low(MESH - 1)
-        .mesh_n_high(MESH + 3)
-        .mesh_outbound_min(MESH / 2 - 1)
+        .mesh_n_high(MESH + 2)
+        .mesh_outbound_min(1)
+        .retain_scores(MESH / 2)
         .gossip_lazy(3)
         .flood_publish(false)
         .heartbeat_initial_delay(Duration::from_millis(200))
@@ -257,7 +260,7 @@ pub(crate) fn behaviour(key: &Keypair, traffic: Arc<Traffic>) -> Result<Behaviou
 }
 
 /// Neighbours of a topic that messages go to at once.
-const MESH: usize = 5;
+const MESH: usize = 4;
 
 /// What a neighbour's conduct on a topic is worth. Three wrong messages are enough to be put out.
 fn topic_score() -> TopicScoreParams {
@@ -293,6 +296,7 @@ pub(crate) struct Topics {
     next: u64,
     verdicts: mpsc::UnboundedSender<(u64, Verdict)>,
     traffic: Arc<Traffic>,
+    pool: Pool,
     /// What authors' clocks say, for those whose messages came straight from them.
     pub(crate) clocks: crate::clock::Clocks,
 }
@@ -317,9 +321,10 @@ impl Topics {
         namespace: String,
         verdicts: mpsc::UnboundedSender<(u64, Verdict)>,
         traffic: Arc<Traffic>,
+        pool: Pool,
     ) -> Topics {
         let (joined, pending, clocks) = Default::default();
-        Topics { namespace, joined, pending, next: 0, verdicts, traffic, clocks }
+        Topics { namespace, joined, pending, next: 0, verdicts, traffic, pool, clocks }
     }
 
     fn topic(&self, name: &str) -> IdentTopic {
@@ -443,6 +448,9 @@ impl Topics {
         if self.pending.len() >= PENDING {
             return (at_once(Verdict::Ignore), None);
         }
+        let Some(share) = self.pool.take(envelope.data.len()) else {
+            return (at_once(Verdict::Ignore), None);
+        };
         self.traffic.messages.fetch_add(1, Ordering::Relaxed);
         self.next += 1;
         let number = self.next;
@@ -451,11 +459,9 @@ impl Topics {
         let bytes = data.len();
         let ticket = Some(Ticket { number, verdicts: self.verdicts.clone() });
         // Those that make room are dropped, which ignores them.
-        drop(
-            topic
-                .messages
-                .push(Message { author, from: neighbour, sent: envelope.sent, data, ticket }, bytes),
-        );
+        let sent = envelope.sent;
+        let message = Message { author, from: neighbour, sent, data, ticket, _memory: share };
+        drop(topic.messages.push(message, bytes));
         (None, None)
     }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::gossip::{Subscription, TopicRules, Traffic};
 use crate::health::Health;
 use crate::id::{self, PeerId, SwarmId};
+use crate::memory::{Memory, Pool};
 use crate::queue;
 use crate::reachability::Reachability;
 use crate::reputation::Offence;
@@ -40,7 +41,9 @@ impl Network {
     /// Starts a node on the current tokio runtime. It ends when all its handles are dropped.
     ///
     /// A port in use is an error here; peers that cannot be reached are not: the node keeps trying and says so.
-    pub fn start(config: Config) -> Result<(Handle, Events)> {
+    pub fn start(mut config: Config) -> Result<(Handle, Events)> {
+        config.limits = config.limits.within_memory();
+        let pool = config.limits.pool();
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::Runtime)?;
         let key = id::keypair(&config.secret)?;
         let me = PeerId::of(&key.public().to_peer_id()).ok_or(Error::Secret)?;
@@ -48,7 +51,7 @@ impl Network {
         let transport = transport(&key, relay_transport, &config)?;
         let registry = Registry::default();
         let traffic = Arc::<Traffic>::default();
-        let behaviour = Behaviour::new(&key, &config, registry.clone(), relayed, traffic.clone())?;
+        let behaviour = Behaviour::new(&key, &config, registry.clone(), relayed, &pool, traffic.clone())?;
         let settings = libp2p::swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(IDLE)
             .with_max_negotiating_inbound_streams(64);
@@ -84,10 +87,11 @@ impl Network {
             reachability: reach,
             health: is_well,
             traffic: traffic.clone(),
+            pool: pool.clone(),
             runtime: runtime.clone(),
         };
         let tells = Told { events, listening, connected, reachability, health };
-        runtime.spawn(Driver::new(swarm, config, inbox, tells, traffic).run());
+        runtime.spawn(Driver::new(swarm, config, inbox, tells, traffic, pool).run());
         Ok((Handle(Arc::new(shared)), Events(told)))
     }
 }
@@ -150,6 +154,7 @@ struct Shared {
     reachability: watch::Receiver<Reachability>,
     health: watch::Receiver<Health>,
     traffic: Arc<Traffic>,
+    pool: Pool,
     runtime: tokio::runtime::Handle,
 }
 
@@ -276,6 +281,11 @@ impl Handle {
         Received { copies: copies.load(Relaxed), messages: messages.load(Relaxed) }
     }
 
+    /// What the node holds of others' bytes now, and how much that may be.
+    pub fn memory(&self) -> Memory {
+        self.0.pool.memory()
+    }
+
     /// Closes all connections to a peer.
     pub async fn disconnect(&self, peer: PeerId) -> Result<()> {
         self.tell(Command::Disconnect { peer }).await
@@ -296,6 +306,7 @@ impl Handle {
             Ok(Err(NotOpened::Busy)) => {
                 Err(Error::Busy { what: "streams that wait for one peer", limit: 256 })
             }
+            Ok(Err(NotOpened::Memory)) => Err(self.no_memory("bytes held for streams")),
             Ok(Err(NotOpened::Unsupported)) => Err(self.unsupported(peer, protocol).await),
             // The connection closed with the wish in it.
             Err(_) => Err(Error::Broken { peer, why: "it was closed".to_owned() }),
@@ -335,6 +346,15 @@ impl Handle {
         let theirs: Vec<&str> = known.protocols.iter().filter_map(|p| p.strip_prefix(&start)).collect();
         let remedy = remedy(protocol, &theirs, &known.agent);
         Error::Unsupported { peer, protocol: protocol.to_owned(), remedy }
+    }
+
+    /// What is said when the budget is spent.
+    pub(crate) fn no_memory(&self, what: &'static str) -> Error {
+        Error::Memory { what, limit: self.memory().limit_bytes }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.0.pool
     }
 
     pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {

@@ -84,7 +84,7 @@ impl Remembered {
         std::fs::rename(&new, &path).map_err(fail)
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut kept = self.clone();
         kept.bound();
         let mut bytes = MAGIC.to_vec();

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 use crate::id::{PeerId, shortened};
+use crate::memory::{Pool, Share};
 use crate::reputation::Offence;
 use crate::streams::{Incoming, Stream};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -125,8 +126,9 @@ impl Handle {
         stream.read_exact(&mut status).await.map_err(broken)?;
         let status = Status::of(status[0]);
         let limit = if status == Some(Status::Answer) { Q::RESPONSE_BYTES } else { REASON_BYTES };
-        let body = match read_frame(&mut stream, limit).await {
-            Ok(body) => body,
+        let (body, _share) = match read_frame(&mut stream, limit, self.pool()).await {
+            Ok(read) => read,
+            Err(NotRead::NoRoom(_)) => return Err(self.no_memory("bytes of answers")),
             Err(NotRead::TooLarge(bytes)) => {
                 self.report(peer, Offence::TooLarge).await;
                 return Err(Error::TooLarge { what: "the peer's answer", bytes, limit });
@@ -156,7 +158,8 @@ impl Handle {
         let incoming = self.accept(Q::PROTOCOL)?;
         let (sender, asked) = mpsc::channel(limits.total.max(1));
         // The task must not keep the node alive: it holds no handle, and ends when the streams do.
-        self.runtime().spawn(take_requests::<Q>(incoming, sender, limits, self.reporter()));
+        let pool = self.pool().clone();
+        self.runtime().spawn(take_requests::<Q>(incoming, sender, limits, pool, self.reporter()));
         Ok(Requests { asked })
     }
 }
@@ -168,6 +171,7 @@ async fn take_requests<Q: Request>(
     mut incoming: Incoming,
     asked: mpsc::Sender<Asked<Q>>,
     limits: ServeLimits,
+    pool: Pool,
     reporter: Reporter,
 ) {
     let busy = Arc::new(Mutex::new(HashMap::<PeerId, usize>::new()));
@@ -190,8 +194,9 @@ async fn take_requests<Q: Request>(
             continue;
         };
         let (asked, limits, reporter) = (asked.clone(), limits.clone(), reporter.clone());
+        let pool = pool.clone();
         tokio::spawn(async move {
-            if let Some(offence) = answer(stream, asked, &limits).await
+            if let Some(offence) = answer(stream, asked, &limits, &pool).await
                 && let Some(node) = reporter.upgrade()
             {
                 let _ = node.try_send(crate::driver::Command::Report { peer, offence });
@@ -206,14 +211,26 @@ async fn answer<Q: Request>(
     mut stream: Stream,
     asked: mpsc::Sender<Asked<Q>>,
     limits: &ServeLimits,
+    pool: &Pool,
 ) -> Option<Offence> {
     let peer = stream.peer();
-    let body = match timeout(limits.deadline, read_frame(&mut stream, Q::REQUEST_BYTES)).await {
-        Err(_) => return Some(Offence::Slow),
-        Ok(Err(NotRead::TooLarge(_))) => return Some(Offence::TooLarge),
-        Ok(Err(NotRead::Broken(_))) => return None,
-        Ok(Ok(body)) => body,
-    };
+    let (body, _question) =
+        match timeout(limits.deadline, read_frame(&mut stream, Q::REQUEST_BYTES, pool)).await {
+            Err(_) => return Some(Offence::Slow),
+            Ok(Err(NotRead::TooLarge(_))) => return Some(Offence::TooLarge),
+            Ok(Err(NotRead::Broken(_))) => return None,
+            Ok(Err(NotRead::NoRoom(length))) => {
+                // Who is busy asking does not hear the answer.
+                let refuse = async {
+                    let mut rest = (&mut stream).take(length as u64);
+                    futures::io::copy(&mut rest, &mut futures::io::sink()).await?;
+                    write_frame(&mut stream, Some(Status::Busy), &[]).await
+                };
+                let _ = timeout(limits.deadline, refuse).await;
+                return None;
+            }
+            Ok(Ok(read)) => read,
+        };
     let Ok(request) = postcard::from_bytes::<Q>(&body) else { return Some(Offence::Malformed) };
     let (reply, answered) = oneshot::channel();
     let sent = asked.try_send(Asked { peer, request, reply: Reply(reply) });
@@ -229,6 +246,10 @@ async fn answer<Q: Request>(
             Ok(Err(_)) => (Status::Refused, b"it does not answer this".to_vec()),
             Err(_) => (Status::Busy, Vec::new()),
         }
+    };
+    let Some(_answer) = pool.take(body.len()) else {
+        let _ = timeout(limits.deadline, write_frame(&mut stream, Some(Status::Busy), &[])).await;
+        return None;
     };
     match timeout(limits.deadline, write_frame(&mut stream, Some(status), &body)).await {
         Ok(_) => None,
@@ -300,6 +321,8 @@ fn encode<T: Serialize>(value: &T, limit: usize, what: &'static str) -> Result<V
 #[derive(Debug)]
 enum NotRead {
     TooLarge(usize),
+    /// The node holds as many bytes as it may.
+    NoRoom(usize),
     Broken(std::io::Error),
 }
 
@@ -320,25 +343,29 @@ async fn write_frame<W: AsyncWrite + Unpin>(
 async fn read_frame<R: AsyncRead + Unpin>(
     stream: &mut R,
     limit: usize,
-) -> std::result::Result<Vec<u8>, NotRead> {
+    pool: &Pool,
+) -> std::result::Result<(Vec<u8>, Share), NotRead> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).await.map_err(NotRead::Broken)?;
     let length = u32::from_le_bytes(length) as usize;
     if length > limit {
         return Err(NotRead::TooLarge(length));
     }
+    let share = pool.take(length).ok_or(NotRead::NoRoom(length))?;
     let mut body = Vec::with_capacity(length.min(BELIEVED));
     let read = stream.take(length as u64).read_to_end(&mut body).await.map_err(NotRead::Broken)?;
     if read < length {
         return Err(NotRead::Broken(std::io::ErrorKind::UnexpectedEof.into()));
     }
-    Ok(body)
+    Ok((body, share))
 }
 
 /// Reads bytes as a frame that a peer sent, within a limit; for the fuzzer.
 pub(crate) fn fuzz_frame(bytes: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut reader = bytes;
-    futures::executor::block_on(read_frame(&mut reader, limit)).ok()
+    let pool = Pool::new(1 << 20);
+    let read = read_frame(&mut reader, limit, &pool);
+    futures::executor::block_on(read).ok().map(|(body, _)| body)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::id::PeerId;
+use crate::memory::{self, Pool, Share};
 use futures::future::{Ready, ready};
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::Endpoint;
@@ -23,12 +24,15 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Streams that wait for `Incoming::next`; more are turned away.
 const BACKLOG: usize = 64;
+/// How long a stream may take to open, in which its connection counts as used.
+const OPENING: Duration = Duration::from_secs(30);
 /// Calls that may wait for a connection to one peer.
 const WAITING: usize = 256;
 
@@ -40,6 +44,9 @@ pub struct Stream {
     peer: PeerId,
     remote: Option<IpAddr>,
     _open: Option<Count>,
+    _memory: Option<Share>,
+    /// Says that its connection is of use.
+    _use: Arc<()>,
 }
 
 impl Stream {
@@ -175,6 +182,8 @@ pub(crate) enum NotOpened {
     Unsupported,
     Broken(String),
     Busy,
+    /// The node holds as many bytes as it may.
+    Memory,
 }
 
 /// A wish for a stream.
@@ -198,7 +207,10 @@ pub(crate) struct Behaviour {
     registry: Registry,
     /// Inbound streams that one peer's connection may have open at once.
     limit: usize,
+    pool: Pool,
     connections: HashMap<libp2p::PeerId, Vec<Connection>>,
+    /// What counts the streams of connections that are about to stand.
+    begun: HashMap<ConnectionId, Weak<()>>,
     waiting: HashMap<libp2p::PeerId, Vec<Open>>,
     /// Peers whose addresses are being looked for.
     sought: HashSet<libp2p::PeerId>,
@@ -210,12 +222,16 @@ struct Connection {
     id: ConnectionId,
     /// Lower is better.
     rank: u8,
+    /// Held by its handler and each of its streams.
+    used: Weak<()>,
+    /// When the last stream was asked for.
+    asked: Option<Instant>,
 }
 
 impl Behaviour {
-    pub(crate) fn new(registry: Registry, limit: usize) -> Behaviour {
-        let (connections, waiting, sought) = Default::default();
-        Behaviour { registry, limit, connections, waiting, sought, todo: VecDeque::new() }
+    pub(crate) fn new(registry: Registry, limit: usize, pool: Pool) -> Behaviour {
+        let (connections, begun, waiting, sought) = Default::default();
+        Behaviour { registry, limit, pool, connections, begun, waiting, sought, todo: VecDeque::new() }
     }
 
     /// Opens a stream to `peer`, connecting to it first if need be.
@@ -223,6 +239,8 @@ impl Behaviour {
     /// The addresses are tried beside those that other protocols know.
     pub(crate) fn open(&mut self, peer: libp2p::PeerId, wish: Open, addresses: Vec<Multiaddr>) {
         if let Some(best) = self.best(&peer) {
+            best.asked = Some(Instant::now());
+            let best = best.id;
             self.todo.push_back(ToSwarm::NotifyHandler {
                 peer_id: peer,
                 handler: NotifyHandler::One(best),
@@ -239,6 +257,14 @@ impl Behaviour {
         self.dial(peer, addresses);
     }
 
+    /// Whether streams to or from a peer are open, or about to be.
+    pub(crate) fn is_used(&self, peer: &libp2p::PeerId, now: Instant) -> bool {
+        let used = |connection: &Connection| {
+            connection.used.strong_count() > 1 || connection.asked.is_some_and(|at| now < at + OPENING)
+        };
+        self.connections.get(peer).is_some_and(|all| all.iter().any(used))
+    }
+
     /// These addresses of a sought peer were found.
     pub(crate) fn found(&mut self, peer: libp2p::PeerId, addresses: Vec<Multiaddr>) {
         if addresses.is_empty() {
@@ -249,8 +275,8 @@ impl Behaviour {
     }
 
     /// The best connection to a peer: direct before relayed, QUIC before TCP.
-    fn best(&self, peer: &libp2p::PeerId) -> Option<ConnectionId> {
-        self.connections.get(peer)?.iter().min_by_key(|c| c.rank).map(|c| c.id)
+    fn best(&mut self, peer: &libp2p::PeerId) -> Option<&mut Connection> {
+        self.connections.get_mut(peer)?.iter_mut().min_by_key(|c| c.rank)
     }
 
     fn dial(&mut self, peer: libp2p::PeerId, addresses: Vec<Multiaddr>) {
@@ -284,13 +310,18 @@ impl Behaviour {
         }
     }
 
-    fn handler(&self, peer: libp2p::PeerId, address: &Multiaddr) -> Handler {
+    fn handler(&mut self, id: ConnectionId, peer: libp2p::PeerId, address: &Multiaddr) -> Handler {
+        let used = Arc::new(());
+        self.begun.insert(id, Arc::downgrade(&used));
         let remote = crate::address::Address(address.clone());
         Handler {
             registry: self.registry.clone(),
             peer: PeerId::of(&peer),
+            // What comes on QUIC is within its connection's window, which is counted.
+            pool: (rank(address) != 0).then(|| self.pool.clone()),
             remote: if remote.is_relayed() { None } else { remote.ip() },
             open: Arc::default(),
+            used,
             limit: self.limit,
             wishes: VecDeque::new(),
             too_many: false,
@@ -312,30 +343,31 @@ impl NetworkBehaviour for Behaviour {
 
     fn handle_established_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         peer: libp2p::PeerId,
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> std::result::Result<Handler, ConnectionDenied> {
-        Ok(self.handler(peer, remote))
+        Ok(self.handler(id, peer, remote))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         peer: libp2p::PeerId,
         remote: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> std::result::Result<Handler, ConnectionDenied> {
-        Ok(self.handler(peer, remote))
+        Ok(self.handler(id, peer, remote))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(new) => {
                 let rank = rank(new.endpoint.get_remote_address());
-                let connection = Connection { id: new.connection_id, rank };
+                let used = self.begun.remove(&new.connection_id).unwrap_or_default();
+                let connection = Connection { id: new.connection_id, rank, used, asked: None };
                 self.connections.entry(new.peer_id).or_default().push(connection);
                 self.sought.remove(&new.peer_id);
                 for wish in self.waiting.remove(&new.peer_id).unwrap_or_default() {
@@ -350,9 +382,13 @@ impl NetworkBehaviour for Behaviour {
                     }
                 }
             }
-            FromSwarm::DialFailure(DialFailure { peer_id: Some(peer), error, .. }) => {
-                self.dial_failed(peer, error);
+            FromSwarm::DialFailure(DialFailure { peer_id, error, connection_id }) => {
+                self.begun.remove(&connection_id);
+                if let Some(peer) = peer_id {
+                    self.dial_failed(peer, error);
+                }
             }
+            FromSwarm::ListenFailure(failed) => _ = self.begun.remove(&failed.connection_id),
             _ => {}
         }
     }
@@ -371,11 +407,24 @@ pub(crate) struct Handler {
     registry: Registry,
     /// None if its key is not of our kind: then nothing is accepted.
     peer: Option<PeerId>,
+    /// Where streams are counted; none if their connection is.
+    pool: Option<Pool>,
     remote: Option<IpAddr>,
     open: Arc<AtomicUsize>,
+    used: Arc<()>,
     limit: usize,
     wishes: VecDeque<Open>,
     too_many: bool,
+}
+
+impl Handler {
+    /// What one more stream may hold.
+    fn share(&self) -> std::result::Result<Option<Share>, NotOpened> {
+        match &self.pool {
+            Some(pool) => pool.take(memory::STREAM).map(Some).ok_or(NotOpened::Memory),
+            None => Ok(None),
+        }
+    }
 }
 
 impl ConnectionHandler for Handler {
@@ -418,16 +467,24 @@ impl ConnectionHandler for Handler {
                     self.too_many = true;
                     return;
                 };
-                // If nobody takes it, it is dropped and thereby reset, which the peer sees.
-                self.registry
-                    .hand_over(&protocol, Stream { inner, peer, remote: self.remote, _open: Some(count) });
+                // If nobody takes it, or there is no room for it, it is dropped and thereby reset, which the peer sees.
+                if let Ok(share) = self.share() {
+                    let (remote, used) = (self.remote, self.used.clone());
+                    let stream =
+                        Stream { inner, peer, remote, _open: Some(count), _memory: share, _use: used };
+                    self.registry.hand_over(&protocol, stream);
+                }
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: (inner, _),
                 info: wish,
             }) => {
-                let stream = self.peer.map(|peer| Stream { inner, peer, remote: self.remote, _open: None });
-                let _ = wish.reply.send(stream.ok_or(NotOpened::Unsupported));
+                let stream = self.peer.ok_or(NotOpened::Unsupported).and_then(|peer| {
+                    let share = self.share()?;
+                    let (remote, used) = (self.remote, self.used.clone());
+                    Ok(Stream { inner, peer, remote, _open: None, _memory: share, _use: used })
+                });
+                let _ = wish.reply.send(stream);
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: wish, error }) => {
                 let why = match error {

@@ -8,9 +8,6 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::{PeerId, Transport, dns, noise, quic, relay, tcp, yamux};
 
-/// Bytes that a peer may have under way to us on one QUIC connection before we read them.
-const QUIC_WINDOW: u32 = 16 << 20;
-
 /// All transports as one.
 pub(crate) fn transport(
     key: &Keypair,
@@ -24,8 +21,9 @@ pub(crate) fn transport(
     let mut quic = quic::Config::new(key);
     quic.handshake_timeout = timeout;
     quic.max_idle_timeout = 30_000;
-    quic.max_stream_data = QUIC_WINDOW;
-    quic.max_connection_data = QUIC_WINDOW;
+    // Bytes that a peer may have under way to us before we read them.
+    quic.max_stream_data = config.limits.window();
+    quic.max_connection_data = config.limits.window();
     let quic =
         quic::tokio::Transport::new(quic).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed();
 

@@ -195,6 +195,28 @@ async fn over_a_lane_or_a_stream_the_same_comes() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_evicted_is_promised_to_nobody() {
+    let (folder, handle) = (tempfile::tempdir().unwrap(), node(4, None).await);
+    let store = Store::open(folder.path(), 10 * MIB as u64).unwrap();
+    let blobs = Blobs::start(&handle, store.clone(), Uploads::default()).unwrap();
+    let root = blobs.add(bytes(3 * MIB, 1)).await.unwrap().root();
+    let promised = async |whether: bool| {
+        let until = async {
+            while handle.providers(*root.bytes()).await.unwrap().contains(&handle.peer_id()) != whether {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), until).await.unwrap();
+    };
+    promised(true).await;
+    for seed in 2..5 {
+        blobs.add(bytes(3 * MIB, seed)).await.unwrap();
+    }
+    assert!(!roots(&store).contains(&root), "it made room");
+    promised(false).await;
+}
+
 /// The name of a child's job, and its folder, are in these.
 const JOB: &str = "BLOB_TEST_JOB";
 const FOLDER: &str = "BLOB_TEST_FOLDER";

@@ -10,9 +10,15 @@ mod discovery;
 mod gossip;
 #[path = "net/hostile.rs"]
 mod hostile;
+#[path = "net/join.rs"]
+mod join;
+#[path = "net/memory.rs"]
+mod memory;
 #[cfg(target_os = "linux")]
 #[path = "net/nat.rs"]
 mod nat;
+#[path = "net/programs.rs"]
+mod programs;
 #[path = "net/raw.rs"]
 mod raw;
 #[path = "net/relay.rs"]

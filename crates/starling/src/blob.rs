@@ -1,7 +1,6 @@
 //! `starling blob`: large files by the hash of their bytes, from and to anyone.
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use net::blob::{Blobs, Download, Root, Store, Uploads, Wish};
-use net::{Address, Config, Handle, Network, PeerId, SwarmId, listen_on};
+use net::{Address, Config, Handle, Network, SwarmId, listen_on};
 use serde_json::{Value, json};
+
+use crate::identity::Home;
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -26,15 +27,14 @@ macro_rules! say {
 pub(crate) struct Options {
     #[command(subcommand)]
     what: What,
-    /// The folder of the store; blobs in `$STARLING_HOME` or `~/.starling` if not given
+    #[command(flatten)]
+    home: Home,
+    /// The folder of the store; blobs in the node's folder if not given
     #[arg(long, global = true, value_name = "DIR")]
     store: Option<PathBuf>,
     /// The most the store may take on the disk: what was not used for longest makes room, unless it is pinned
     #[arg(long, global = true, value_name = "SIZE", default_value = "50GiB")]
     limit: Size,
-    /// One JSON object per line instead of words
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -117,9 +117,6 @@ struct Of {
     /// The swarm to be in, by its name: its members find each other
     #[arg(long, value_name = "NAME", default_value = "starling")]
     swarm: String,
-    /// The file of this node's secret key, which is made if need be; peer.key beside the store if not given
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
 }
 
 /// A number of bytes: `1000`, `64MiB`, `2GB`.
@@ -151,10 +148,10 @@ impl FromStr for Size {
 pub(crate) fn run(options: &Options) -> Done {
     let dir = match &options.store {
         Some(dir) => dir.clone(),
-        None => home()?.join("blobs"),
+        None => options.home.folder()?.join("blobs"),
     };
     let store = Store::open(&dir, options.limit.0)?;
-    let json = options.json;
+    let (home, json) = (&options.home, options.home.json);
     match &options.what {
         What::Add { files, pin } => add(&store, files, pin.as_deref(), json),
         What::Get { root, output, pin, network, patience } => {
@@ -166,7 +163,7 @@ pub(crate) fn run(options: &Options) -> Done {
                 patience: Duration::from_secs(*patience),
                 ..Wish::default()
             };
-            in_runtime(get(store, *root, output.as_deref(), network, wish, json))
+            in_runtime(get(home, store, *root, output.as_deref(), network, wish))
         }
         What::Serve { files, network, port, upload, lane_port } => {
             add(&store, files, None, json)?;
@@ -175,7 +172,7 @@ pub(crate) fn run(options: &Options) -> Done {
                 lane_port: Some(*lane_port),
                 ..Uploads::default()
             };
-            in_runtime(serve(store, network, *port, uploads, json))
+            in_runtime(serve(home, store, network, *port, uploads))
         }
         What::List => list(&store, json),
         What::Verify { roots } => verify(&store, roots, json),
@@ -196,14 +193,6 @@ pub(crate) fn run(options: &Options) -> Done {
             Ok(())
         }
     }
-}
-
-fn home() -> Done<PathBuf> {
-    if let Some(home) = std::env::var_os("STARLING_HOME") {
-        return Ok(home.into());
-    }
-    let home = std::env::home_dir().ok_or("this system names no home folder: pass --store DIR")?;
-    Ok(home.join(".starling"))
 }
 
 fn in_runtime(work: impl Future<Output = Done>) -> Done {
@@ -274,16 +263,15 @@ fn verify(store: &Store, roots: &[Root], json: bool) -> Done {
     }
 }
 
-/// Joins the network.
-async fn join(network: &Of, store: &Store, port: u16) -> Done<Handle> {
-    let key = match &network.key {
-        Some(path) => path.clone(),
-        None => store.folder().join("peer.key"),
-    };
-    let mut config = Config::new(secret(&key)?, SwarmId::named(&network.swarm));
+/// Joins the network as this node.
+async fn join(home: &Home, network: &Of, port: u16) -> Done<Handle> {
+    let mut config = Config::new(*home.identity()?.peer().secret(), SwarmId::named(&network.swarm));
     config.listen = listen_on(port);
     config.bootstrap = network.peers.clone();
     let (handle, mut events) = Network::start(config)?;
+    if network.peers.iter().any(|address| address.peer() == Some(handle.peer_id())) {
+        return Err("this address is that of this node itself: two processes on one machine need a folder each (--home)".into());
+    }
     tokio::spawn(async move { while events.next().await.is_some() {} });
     handle.until_listening().await?;
     for address in &network.peers {
@@ -292,37 +280,13 @@ async fn join(network: &Of, store: &Store, port: u16) -> Done<Handle> {
     Ok(handle)
 }
 
-/// The key in a file, or a new one that is put there.
-fn secret(path: &Path) -> Done<[u8; 32]> {
-    let told = |error: io::Error| format!("cannot use the key file {}: {error}", path.display());
-    match fs::read(path) {
-        Ok(bytes) => Ok(bytes.try_into().map_err(|_| {
-            format!("{} is no key: it must have 32 bytes; remove it to have a new one made", path.display())
-        })?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut secret = [0; 32];
-            // Nearly every number of 256 bits is a key.
-            while PeerId::from_secret(&secret).is_err() {
-                getrandom::fill(&mut secret)
-                    .map_err(|error| format!("no randomness for a new key: {error}"))?;
-            }
-            let mut options = fs::File::options();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(path).and_then(|mut file| file.write_all(&secret)).map_err(told)?;
-            Ok(secret)
-        }
-        Err(error) => Err(told(error).into()),
-    }
-}
-
-async fn get(store: Store, root: Root, output: Option<&Path>, network: &Of, wish: Wish, json: bool) -> Done {
+async fn get(home: &Home, store: Store, root: Root, output: Option<&Path>, network: &Of, wish: Wish) -> Done {
+    let json = home.json;
     // What is here needs no network.
     let handle = if store.find(root)?.is_some_and(|blob| blob.is_whole()) {
         None
     } else {
-        Some(join(network, &store, 0).await?)
+        Some(join(home, network, 0).await?)
     };
     let blob = match &handle {
         None => store.blob(root)?,
@@ -409,8 +373,9 @@ async fn show(download: Download, json: bool) -> std::convert::Infallible {
     }
 }
 
-async fn serve(store: Store, network: &Of, port: u16, uploads: Uploads, json: bool) -> Done {
-    let handle = join(network, &store, port).await?;
+async fn serve(home: &Home, store: Store, network: &Of, port: u16, uploads: Uploads) -> Done {
+    let json = home.json;
+    let handle = join(home, network, port).await?;
     let blobs = Blobs::start(&handle, store, uploads)?;
     // They come one by one, and nothing says which is the last.
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -3,15 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+/// A node of its own for each store, with keys beside it.
 fn blob(store: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_starling"));
-    command.arg("blob").args(arguments).arg("--store").arg(store);
+    command.arg("blob").args(arguments).arg("--store").arg(store).arg("--home").arg(home(store));
     command
+}
+
+fn home(store: &Path) -> PathBuf {
+    store.with_extension("home")
 }
 
 /// What a command that must succeed prints.
@@ -58,6 +63,17 @@ fn a_file_goes_from_one_store_to_another() {
     });
     let address = addresses.find(|address| address.starts_with("/ip4/127.0.0.1/")).unwrap();
 
+    // It is the peer that `identity` shows.
+    let mut identity = Command::new(env!("CARGO_BIN_EXE_starling"));
+    let shown =
+        identity.args(["identity", "export", "--peer", "--raw", "--home"]).arg(home(&ours)).output().unwrap();
+    let digits = String::from_utf8(shown.stdout).unwrap();
+    let digits = digits.trim().strip_prefix("0x").unwrap();
+    let secret: Vec<u8> =
+        (0..32).map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).unwrap()).collect();
+    let peer = net::PeerId::from_secret(&secret.try_into().unwrap()).unwrap();
+    assert!(address.ends_with(&peer.to_string()), "{address} {peer}");
+
     let copy = folder.path().join("copy");
     let to = copy.to_str().unwrap();
     assert!(said(&theirs, &["get", &root, "--peer", &address, "-o", to]).contains("every byte checked"));
@@ -80,7 +96,7 @@ fn a_file_goes_from_one_store_to_another() {
 #[test]
 fn what_cannot_be_done_is_said_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let store = folder.path();
+    let store = &folder.path().join("store");
     let root = "0".repeat(64);
     for (arguments, says) in [
         (&["get", "xyz"][..], "64 hexadecimal digits"),

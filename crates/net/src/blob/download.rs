@@ -15,8 +15,9 @@ use super::fetch::{Ended, fetch};
 use super::plan::Plan;
 use super::reader::Reader;
 use super::wire::{Gone, Wire};
-use super::{Blob, Error, Root, Store};
+use super::{Blob, Error, Root, Store, offer};
 use crate::PeerId;
+use crate::memory::Pool;
 
 /// Peers that one blob is fetched from at once.
 const PEERS: usize = 8;
@@ -35,6 +36,10 @@ pub(crate) trait Net: Send + Sync + 'static {
     fn providers(&self, root: Root) -> BoxFuture<'_, Vec<PeerId>>;
     /// Says that we have a blob.
     fn provide(&self, root: Root) -> BoxFuture<'_, ()>;
+    /// Says so no more.
+    fn withdraw(&self, root: Root) -> BoxFuture<'_, ()>;
+    /// What may be held of others' bytes.
+    fn memory(&self) -> &Pool;
     /// A peer was caught lying.
     fn lied(&self, peer: PeerId) -> BoxFuture<'_, ()>;
     /// Whether a peer was caught before.
@@ -333,7 +338,7 @@ impl Driver {
                     tracing::warn!("a blob was fetched but not kept: {error}");
                 }
                 shared.kept.send_replace(Some(kept.map_err(Arc::new)));
-                shared.net.provide(shared.root).await;
+                offer(shared.net.clone(), shared.store.clone(), shared.root).await;
             });
         } else {
             shared.kept.send_replace(Some(outcome));
@@ -375,8 +380,7 @@ impl Driver {
             // What there is of it can be had from us, before it is whole.
             if !provided && present > 0 && shared.known().is_some_and(|blob| !blob.is_whole()) {
                 provided = true;
-                let net = net.clone();
-                tokio::spawn(async move { net.provide(root).await });
+                tokio::spawn(offer(net.clone(), shared.store.clone(), root));
             }
             let again = next.filter(|_| self.workers.len() < PEERS);
             let wake =

@@ -12,13 +12,15 @@ use super::bits::Bits;
 use super::download::Shared;
 use super::file::{BATCH, Refused};
 use super::plan::{Next, Worker};
-use super::tree::Proved;
+use super::tree::{GROUP, Proved};
 use super::wire::{Gone, Head, Request, Span, Wire, in_time, read_head, read_nodes, read_parts, read_status};
 use super::{Blob, Error};
 use crate::PeerId;
 
 /// Batches being checked and written while the next is read.
 const JOBS: usize = 2;
+/// What fetching from one peer may hold: those batches, the one being read, and what a lane holds.
+const HELD: usize = (JOBS + 2) * (BATCH * GROUP) as usize;
 /// A peer that had nothing new is asked again what it has after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,7 @@ impl From<Refused> for Ended {
 
 /// Fetches from a peer until all is here or the peer gives no more.
 pub(crate) async fn fetch(shared: Arc<Shared>, worker: Worker, peer: PeerId) -> Ended {
+    let _share = shared.net.memory().wait(HELD).await;
     let opened = in_time(async { shared.net.open(peer).await.map_err(|_| Gone::Broken) }).await;
     let ended = match opened {
         Ok(wire) => {

@@ -109,11 +109,12 @@ impl Lanes {
     }
 
     /// Finds out whose connection this is.
-    async fn admit(&self, mut tcp: TcpStream) -> Option<(PeerId, Lane)> {
+    async fn admit(&self, mut tcp: TcpStream) -> Option<(PeerId, Lane<TcpStream>)> {
         let mut name = [0; 16];
         timeout(PATIENCE, tokio::io::AsyncReadExt::read_exact(&mut tcp, &mut name)).await.ok()?.ok()?;
         let found = self.promised.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         let (peer, secret, until) = found?;
+        tcp.set_nodelay(true).ok()?;
         (until > Instant::now()).then_some((peer, Lane::new(tcp, &secret, true).ok()?))
     }
 }
@@ -123,16 +124,20 @@ pub(crate) async fn take(stream: &mut (impl AsyncRead + Unpin), ip: IpAddr) -> O
     let taken = async {
         let mut said = [0; 34];
         stream.read_exact(&mut said).await.ok()?;
-        let (port, secret) = said.split_at(2);
-        let (port, secret) = (u16::from_le_bytes(port.try_into().ok()?), secret.try_into().ok()?);
-        if port == 0 {
-            return None;
-        }
+        let (port, secret) = promised(&said)?;
         let mut tcp = TcpStream::connect((ip, port)).await.ok()?;
+        tcp.set_nodelay(true).ok()?;
         tokio::io::AsyncWriteExt::write_all(&mut tcp, &name(&secret)).await.ok()?;
         Some(Box::new(Lane::new(tcp, &secret, false).ok()?) as Wire)
     };
     timeout(PATIENCE, taken).await.ok()?
+}
+
+/// Reads a promise; none if no lane is offered.
+fn promised(said: &[u8; 34]) -> Option<(u16, Secret)> {
+    let ([low, high], secret) = said.split_first_chunk::<2>()?;
+    let port = u16::from_le_bytes([*low, *high]);
+    (port != 0).then_some((port, secret.try_into().ok()?))
 }
 
 /// Tells a peer of a lane.
@@ -149,9 +154,9 @@ pub(crate) async fn offer(
     .await?
 }
 
-/// A sealed TCP connection.
-struct Lane {
-    tcp: TcpStream,
+/// A sealed connection.
+struct Lane<T> {
+    tcp: T,
     sealing: Sealing,
     opening: Sealing,
     /// A frame on its way out, of which `sent` bytes are gone.
@@ -191,9 +196,8 @@ impl Sealing {
     }
 }
 
-impl Lane {
-    fn new(tcp: TcpStream, secret: &Secret, server: bool) -> io::Result<Lane> {
-        tcp.set_nodelay(true)?;
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Lane<T> {
+    fn new(tcp: T, secret: &Secret, server: bool) -> io::Result<Lane<T>> {
         let (sealing, opening) = (Sealing::new(secret, server)?, Sealing::new(secret, !server)?);
         let into = vec![0; HEAD + FRAME + TAG];
         let out = Vec::with_capacity(HEAD + FRAME + TAG);
@@ -228,7 +232,7 @@ impl Lane {
     }
 }
 
-impl AsyncRead for Lane {
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> AsyncRead for Lane<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut [u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let wrong = |what| io::Error::new(io::ErrorKind::InvalidData, what);
@@ -256,7 +260,7 @@ impl AsyncRead for Lane {
     }
 }
 
-impl AsyncWrite for Lane {
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> AsyncWrite for Lane<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.poll_send(cx))?;
@@ -285,6 +289,45 @@ impl AsyncWrite for Lane {
         ready!(self.poll_send(cx))?;
         tokio::io::AsyncWrite::poll_shutdown(Pin::new(&mut self.tcp), cx)
     }
+}
+
+/// Reads any bytes as what a server says of a lane, and as what comes on one; for the fuzzer.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Some(said) = bytes.first_chunk() {
+        let _ = promised(said);
+    }
+    if let Ok(mut lane) = Lane::new(tokio::io::join(bytes, tokio::io::sink()), &FUZZED, true) {
+        let mut read = Vec::new();
+        let ended = futures::executor::block_on(lane.read_to_end(&mut read));
+        assert!(read.len() <= bytes.len(), "more came out than went in");
+        assert!(
+            ended.is_err() || bytes.len() == read.len() + frames(bytes) * (HEAD + TAG),
+            "bytes that count for nothing"
+        );
+    }
+}
+
+/// The secret of the lane that the fuzzer knows, and what a client may say on it.
+const FUZZED: Secret = [3; 32];
+
+pub(crate) fn fuzz_example() -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut lane = Lane::new(tokio::io::join(tokio::io::empty(), &mut line), &FUZZED, false)?;
+    for words in [&b"one"[..], b"and another", &[7; 300]] {
+        futures::executor::block_on(lane.write_all(words))?;
+    }
+    drop(lane);
+    Ok(line)
+}
+
+/// How many frames bytes are, by the lengths they name.
+fn frames(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() {
+        bytes = rest.get(u32::from_le_bytes(*head) as usize..).unwrap_or_default();
+        count += 1;
+    }
+    count
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::file::BATCH;
+use super::tree::GROUP;
 use crate::PeerId;
+use crate::memory::{Pool, Share};
 
 /// What a node gives at most.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +42,14 @@ impl Default for Uploads {
 /// Peers whose rate is remembered after their last stream has ended.
 const REMEMBERED: usize = 1024;
 
+/// What a stream that is served may hold: a batch that is sent, one that is read meanwhile, and what a lane holds.
+const HELD: usize = 3 * (BATCH * GROUP) as usize;
+
 /// Counts what is given.
 #[derive(Debug)]
 pub(crate) struct Gate {
     limits: Uploads,
+    pool: Pool,
     counts: Mutex<Counts>,
 }
 
@@ -82,11 +89,12 @@ impl Bucket {
 pub(crate) struct Pass {
     gate: Arc<Gate>,
     peer: PeerId,
+    _memory: Share,
 }
 
 impl Gate {
-    pub(crate) fn new(limits: Uploads) -> Arc<Gate> {
-        Arc::new(Gate { limits, counts: Mutex::default() })
+    pub(crate) fn new(limits: Uploads, pool: Pool) -> Arc<Gate> {
+        Arc::new(Gate { limits, pool, counts: Mutex::default() })
     }
 
     /// Lets a stream in, if there is room for it.
@@ -101,9 +109,10 @@ impl Gate {
         if counts.streams >= self.limits.streams || known >= self.limits.streams_per_peer || full {
             return None;
         }
+        let share = self.pool.take(HELD)?;
         counts.streams += 1;
         counts.peers.entry(peer).or_default().streams += 1;
-        Some(Pass { gate: self.clone(), peer })
+        Some(Pass { gate: self.clone(), peer, _memory: share })
     }
 }
 
@@ -147,7 +156,8 @@ mod tests {
 
     #[test]
     fn streams_are_counted() {
-        let gate = Gate::new(Uploads { streams: 3, streams_per_peer: 2, ..Uploads::default() });
+        let limits = Uploads { streams: 3, streams_per_peer: 2, ..Uploads::default() };
+        let gate = Gate::new(limits, Pool::default());
         let first = gate.enter(peer(1)).unwrap();
         let _second = gate.enter(peer(1)).unwrap();
         assert!(gate.enter(peer(1)).is_none(), "two for one peer");
@@ -158,10 +168,19 @@ mod tests {
         assert_eq!(gate.counts.lock().unwrap().peers.len(), 2, "who left without debt is forgotten");
     }
 
+    #[test]
+    fn streams_fit_into_the_nodes_memory() {
+        let gate = Gate::new(Uploads::default(), Pool::new(HELD as u64 * 2));
+        let both = (gate.enter(peer(1)).unwrap(), gate.enter(peer(2)).unwrap());
+        assert!(gate.enter(peer(3)).is_none());
+        drop(both);
+        assert!(gate.enter(peer(3)).is_some());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn bytes_are_paid_for_even_over_new_streams() {
         let limits = Uploads { bytes_per_second_per_peer: Some(1000), ..Uploads::default() };
-        let gate = Gate::new(limits);
+        let gate = Gate::new(limits, Pool::default());
         let start = Instant::now();
         for _ in 0..11 {
             gate.enter(peer(1)).unwrap().pay(500).await;
@@ -173,7 +192,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn all_peers_share_the_total() {
-        let gate = Gate::new(Uploads { bytes_per_second: Some(1000), ..Uploads::default() });
+        let limits = Uploads { bytes_per_second: Some(1000), ..Uploads::default() };
+        let gate = Gate::new(limits, Pool::default());
         let start = Instant::now();
         for n in 1..=11 {
             gate.enter(peer(n)).unwrap().pay(1000).await;

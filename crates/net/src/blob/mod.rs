@@ -66,6 +66,10 @@ pub use store::{Listed, Removed, Store};
 #[doc(hidden)]
 pub use wire::read_anything;
 
+pub(crate) use lane::{fuzz as fuzz_lane, fuzz_example as fuzz_lane_example};
+pub(crate) use wire::request_example;
+
+use crate::memory::Pool;
 use crate::{Handle, PeerId};
 use download::{Active, Net};
 use lane::Lanes;
@@ -118,7 +122,7 @@ impl Blobs {
             lanes: uploads.lane_port.is_some(),
             no_lane: Mutex::default(),
         });
-        let gate = Gate::new(uploads);
+        let gate = Gate::new(uploads, handle.pool().clone());
         let (alive, ended) = watch::channel(());
         let (serving, to) = (store.clone(), net.clone());
         let serve = Arc::new(move |peer: PeerId, wire: Wire| {
@@ -143,7 +147,7 @@ impl Blobs {
             listening.inspect_err(|error| tracing::warn!("no lanes, only streams: port {port}: {error}")).ok()
         });
         let (lanes, listening) = lanes.unzip();
-        let offer = tokio::spawn(async move {
+        let lanes_asked = tokio::spawn(async move {
             while let Some(stream) = asking.next().await {
                 let (lanes, peer) = (lanes.clone(), stream.peer());
                 tokio::spawn(async move { lane::offer(lanes.as_deref(), peer, stream).await });
@@ -156,15 +160,25 @@ impl Blobs {
         });
         let mut listed = store.list();
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.used));
-        let (telling, roots) = (net.clone(), listed.into_iter().take(TOLD).map(|listed| listed.root));
+        let (telling, told, roots) =
+            (net.clone(), store.clone(), listed.into_iter().take(TOLD).map(|listed| listed.root));
         let roots: Vec<Root> = roots.collect();
         let tell = tokio::spawn(async move {
             for root in roots {
-                telling.provide(root).await;
+                offer(telling.clone(), told.clone(), root).await;
             }
         });
-        let tasks =
-            [serve, offer, tell].map(|task| task.abort_handle()).into_iter().chain(listening).collect();
+        let (net_of_gone, mut gone) = (net.clone(), store.removals());
+        let withdraw = tokio::spawn(async move {
+            while let Some(root) = gone.recv().await {
+                net_of_gone.withdraw(root).await;
+            }
+        });
+        let tasks = [serve, lanes_asked, tell, withdraw]
+            .map(|task| task.abort_handle())
+            .into_iter()
+            .chain(listening)
+            .collect();
         Ok(Blobs { inner: Arc::new(Inner { store, net, active: Mutex::default(), tasks, _alive: alive }) })
     }
 
@@ -193,8 +207,7 @@ impl Blobs {
             let path = self.inner.store.folder().to_owned();
             Err(Error::Io { doing: "add to", path, source: std::io::Error::other(broken) })
         })?;
-        let (net, root) = (self.inner.net.clone(), blob.root());
-        tokio::spawn(async move { net.provide(root).await });
+        tokio::spawn(offer(self.inner.net.clone(), self.inner.store.clone(), blob.root()));
         Ok(blob)
     }
 
@@ -210,6 +223,14 @@ impl Blobs {
         let download = Download::start(self.inner.store.clone(), self.inner.net.clone(), root, wish);
         active.insert(root, Arc::downgrade(download.active()));
         download
+    }
+}
+
+/// Tells the swarm of a blob, and takes it back if the blob was evicted meanwhile.
+async fn offer(net: Arc<dyn Net>, store: Store, root: Root) {
+    net.provide(root).await;
+    if !store.knows(root) {
+        net.withdraw(root).await;
     }
 }
 
@@ -278,6 +299,17 @@ impl Net for Peers {
             }
         }
         .boxed()
+    }
+
+    fn withdraw(&self, root: Root) -> BoxFuture<'_, ()> {
+        async move {
+            let _ = self.handle.stop_providing(*root.bytes()).await;
+        }
+        .boxed()
+    }
+
+    fn memory(&self) -> &Pool {
+        self.handle.pool()
     }
 
     fn lied(&self, peer: PeerId) -> BoxFuture<'_, ()> {

@@ -26,6 +26,7 @@ pub(crate) async fn serve(store: Store, gate: Arc<Gate>, peer: PeerId, mut wire:
         return in_time(async { Ok(wire.close().await?) }).await;
     };
     let mut last: Option<Arc<Blob>> = None;
+    let mut spare = Vec::new();
     loop {
         let mut bytes = [0; REQUEST];
         tokio::time::timeout(IDLE, wire.read_exact(&mut bytes)).await.map_err(|_| Gone::Slow)??;
@@ -42,7 +43,7 @@ pub(crate) async fn serve(store: Store, gate: Arc<Gate>, peer: PeerId, mut wire:
                 Some(proof) => {
                     in_time(send(&mut wire, &[&[Status::Here.byte()][..], proof.as_flattened()].concat()))
                         .await?;
-                    give(&mut wire, blob, span, &pass).await?;
+                    give(&mut wire, blob, span, &pass, &mut spare).await?;
                     continue;
                 }
                 None => None,
@@ -107,10 +108,17 @@ async fn proof(blob: Arc<Blob>, span: Span) -> Option<Vec<super::tree::Node>> {
     blocking(move || blob.proof(span.part)).await.flatten()
 }
 
-/// Sends groups, reading the next ones while the last ones are on their way.
-async fn give(wire: &mut Wire, blob: &Arc<Blob>, span: Span, pass: &Pass) -> Result<(), Gone> {
+/// Sends groups, reading the next ones while the last ones are on their way. Buffers are used again: new memory costs as much as
+/// hashing what is read into it.
+async fn give(
+    wire: &mut Wire,
+    blob: &Arc<Blob>,
+    span: Span,
+    pass: &Pass,
+    spare: &mut Vec<Vec<u8>>,
+) -> Result<(), Gone> {
     let groups = span.groups();
-    let mut next = Some(read(blob, groups.start, groups.end));
+    let mut next = Some(read(blob, groups.start, groups.end, spare.pop()));
     let mut at = groups.start;
     while let Some(reading) = next {
         let bytes = reading.await.map_err(|_| Gone::Broken)?.map_err(|error| {
@@ -118,18 +126,24 @@ async fn give(wire: &mut Wire, blob: &Arc<Blob>, span: Span, pass: &Pass) -> Res
             Gone::Broken
         })?;
         at = (at + BATCH).min(groups.end);
-        next = (at < groups.end).then(|| read(blob, at, groups.end));
+        next = (at < groups.end).then(|| read(blob, at, groups.end, spare.pop()));
         pass.pay(bytes.len() as u64).await;
         in_time(async { Ok(wire.write_all(&bytes).await?) }).await?;
+        spare.push(bytes);
     }
     in_time(async { Ok(wire.flush().await?) }).await
 }
 
-fn read(blob: &Arc<Blob>, first: u64, end: u64) -> JoinHandle<Result<Vec<u8>, Error>> {
-    let blob = blob.clone();
+fn read(
+    blob: &Arc<Blob>,
+    first: u64,
+    end: u64,
+    buffer: Option<Vec<u8>>,
+) -> JoinHandle<Result<Vec<u8>, Error>> {
+    let (blob, mut bytes) = (blob.clone(), buffer.unwrap_or_default());
     spawn_blocking(move || {
         let place = blob.shape().bytes(first..(first + BATCH).min(end));
-        let mut bytes = vec![0; (place.end - place.start) as usize];
+        bytes.resize((place.end - place.start) as usize, 0);
         blob.read_at(place.start, &mut bytes)?;
         Ok(bytes)
     })

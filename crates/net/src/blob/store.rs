@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
+use tokio::sync::mpsc;
+
 use super::disk::{make_folder, remove_folder, rename, sync_folder, write_whole};
 use super::error::At;
 use super::file::{read_marks, write_marks};
@@ -48,6 +50,8 @@ struct State {
     pins: BTreeMap<String, Root>,
     /// Numbers the folders in `temp`.
     temps: u64,
+    /// Those who are told of what is removed.
+    watchers: Vec<mpsc::UnboundedSender<Root>>,
 }
 
 #[derive(Debug)]
@@ -125,7 +129,8 @@ impl Store {
         for folder in ["blobs", "partial", "pins", "temp"] {
             make_folder(&dir.join(folder))?;
         }
-        let state = State { blobs: HashMap::new(), used: 0, pins: BTreeMap::new(), temps: 0 };
+        let state =
+            State { blobs: HashMap::new(), used: 0, pins: BTreeMap::new(), temps: 0, watchers: Vec::new() };
         let inner = Inner {
             dir: dir.to_owned(),
             limit_bytes,
@@ -239,6 +244,18 @@ impl Store {
             entry.open = Weak::new();
         }
         Err(Error::Damaged { root, bad: groups - good.count(), groups })
+    }
+
+    /// Whether any of a blob is here.
+    pub(crate) fn knows(&self, root: Root) -> bool {
+        self.inner.state().blobs.contains_key(&root)
+    }
+
+    /// Tells from now on what is removed. As many roots may wait as there are blobs.
+    pub(crate) fn removals(&self) -> mpsc::UnboundedReceiver<Root> {
+        let (watcher, removals) = mpsc::unbounded_channel();
+        self.inner.state().watchers.push(watcher);
+        removals
     }
 
     /// Opens a partial blob to fill it, or begins one of this size; a whole one is given as it is.
@@ -411,22 +428,11 @@ impl Inner {
         }
         let resumed = Blob::resume(&self.partial(root), root);
         let mut state = self.state();
-        let Some(entry) = state.blobs.get_mut(&root).filter(|entry| !entry.whole) else {
+        if state.blobs.get(&root).is_none_or(|entry| entry.whole) {
             // Evicted, or whole by another way: the second is found the next time.
             return Ok(None);
-        };
-        match resumed {
-            Ok(blob) => {
-                let blob = Arc::new(blob);
-                entry.open = Arc::downgrade(&blob);
-                Ok(Some(blob))
-            }
-            Err(Error::Damaged { .. }) => {
-                self.remove(&mut state, root)?;
-                Ok(None)
-            }
-            Err(error) => Err(error),
         }
+        self.opened(&mut state, root, resumed)
     }
 
     /// What is open already, or whole.
@@ -440,16 +446,31 @@ impl Inner {
         if !entry.whole {
             return Ok(None);
         }
-        match Blob::open_whole(&self.whole(root), root, entry.size) {
+        let opened = Blob::open_whole(&self.whole(root), root, entry.size);
+        if let Ok(blob) = &opened {
+            // That the time of last use cannot be noted is no reason not to use it.
+            let _ = blob.data().file().set_modified(entry.used);
+        }
+        self.opened(&mut state, root, opened)
+    }
+
+    /// Notes that an entry is open now. One that turned out to be damaged is removed.
+    fn opened(
+        &self,
+        state: &mut State,
+        root: Root,
+        opened: Result<Blob, Error>,
+    ) -> Result<Option<Arc<Blob>>, Error> {
+        match opened {
             Ok(blob) => {
-                // That the time of last use cannot be noted is no reason not to use it.
-                let _ = blob.data().file().set_modified(entry.used);
                 let blob = Arc::new(blob);
-                entry.open = Arc::downgrade(&blob);
+                if let Some(entry) = state.blobs.get_mut(&root) {
+                    entry.open = Arc::downgrade(&blob);
+                }
                 Ok(Some(blob))
             }
             Err(Error::Damaged { .. }) => {
-                self.remove(&mut state, root)?;
+                self.remove(state, root)?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -488,6 +509,7 @@ impl Inner {
     fn remove(&self, state: &mut State, root: Root) -> Result<(), Error> {
         let Some(entry) = state.blobs.remove(&root) else { return Ok(()) };
         state.used -= cost(entry.size);
+        state.watchers.retain(|watcher| watcher.send(root).is_ok());
         let folder = if entry.whole { self.whole(root) } else { self.partial(root) };
         // One step takes it out of the store, however many files it is.
         let temp = self.temp(state);

@@ -15,6 +15,7 @@ use super::tree::tests::some_bytes;
 use super::tree::{GROUP, PART_GROUPS};
 use super::wire::{REQUEST, Request, Span, Status};
 use super::*;
+use crate::memory::Pool;
 
 const G: usize = GROUP as usize;
 const P: usize = (GROUP * PART_GROUPS) as usize;
@@ -104,6 +105,7 @@ struct Town {
     peers: Arc<Mutex<HashMap<PeerId, Server>>>,
     liars: Arc<Mutex<HashSet<PeerId>>>,
     providers: Arc<Mutex<Vec<PeerId>>>,
+    memory: Pool,
 }
 
 #[derive(Clone)]
@@ -120,7 +122,7 @@ fn peer(n: u8) -> PeerId {
 
 impl Town {
     fn honest(&self, n: u8, store: &Store, weather: Weather) -> PeerId {
-        let server = Server::Honest(store.clone(), Gate::new(Uploads::default()), weather);
+        let server = Server::Honest(store.clone(), Gate::new(Uploads::default(), Pool::default()), weather);
         self.peers.lock().unwrap().insert(peer(n), server);
         peer(n)
     }
@@ -177,6 +179,14 @@ impl Net for Town {
 
     fn provide(&self, _: Root) -> BoxFuture<'_, ()> {
         async {}.boxed()
+    }
+
+    fn withdraw(&self, _: Root) -> BoxFuture<'_, ()> {
+        async {}.boxed()
+    }
+
+    fn memory(&self) -> &Pool {
+        &self.memory
     }
 
     fn lied(&self, peer: PeerId) -> BoxFuture<'_, ()> {
@@ -529,7 +539,8 @@ fn nobody_has_it() {
 /// Speaks to a server as a client that follows no rules.
 fn client(store: &Store, uploads: Uploads) -> (Wire, tokio::task::JoinHandle<Result<(), Gone>>) {
     let (ours, theirs) = Pipe::pair(Weather::default());
-    let serving = tokio::spawn(serve::serve(store.clone(), Gate::new(uploads), peer(1), theirs));
+    let serving =
+        tokio::spawn(serve::serve(store.clone(), Gate::new(uploads, Pool::default()), peer(1), theirs));
     (ours, serving)
 }
 

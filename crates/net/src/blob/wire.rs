@@ -251,6 +251,11 @@ pub fn read_anything(bytes: &[u8]) {
     assert!(read.now_or_never().is_some(), "it waited for bytes that are all here");
 }
 
+/// What a client may ask; for the fuzzer.
+pub(crate) fn request_example() -> Vec<u8> {
+    Request::Want(Root::of(b""), Span { part: 3, first: 2, count: 7 }).encode().to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
