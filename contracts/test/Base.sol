@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Agents} from "../src/Agents.sol";
 import {Bonds} from "../src/Bonds.sol";
@@ -108,6 +109,18 @@ contract Base {
     function stake(uint256 agentId, address judge, uint128 amount) internal {
         give(address(this), amount, address(bonds));
         bonds.stake(agentId, judge, amount);
+    }
+}
+
+/// A token that keeps a part of what it moves.
+contract Taker is ERC20("Taker", "TAKE") {
+    function mint(address to, uint256 amount) external {
+        _mint(to, amount);
+    }
+
+    function _update(address from, address to, uint256 amount) internal override {
+        super._update(from, to, amount);
+        if (from != address(0) && to != address(0)) super._update(to, address(0xdead), amount / 100);
     }
 }
 

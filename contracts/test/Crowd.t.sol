@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Crowd} from "../src/Crowd.sol";
 import {Jobs} from "../src/Jobs.sol";
-import {Base, vm} from "./Base.sol";
+import {Base, Taker, vm} from "./Base.sol";
 
 contract CrowdTest is Base {
     address constant WORKER = address(0x3023);
@@ -138,6 +138,20 @@ contract CrowdTest is Base {
         vm.expectRevert(Crowd.CannotLaunch.selector);
         crowd.launch(request);
         allReclaim(60, 30, 10);
+    }
+
+    /// What a request counts as paid in, it holds: the last to reclaim would be short of it otherwise.
+    function test_a_token_that_keeps_a_part_is_refused() public {
+        Taker token = new Taker();
+        token.mint(ALICE, 1000);
+        Crowd.Ask memory a = wanted();
+        a.token = address(token);
+        request = crowd.ask(a);
+        vm.startPrank(ALICE);
+        token.approve(address(crowd), 1000);
+        vm.expectRevert(Crowd.WrongTransfer.selector);
+        crowd.contribute(request, 100);
+        vm.stopPrank();
     }
 
     function test_most_of_the_money_accepts_at_once() public {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IERC8183Hook} from "../src/IERC8183Hook.sol";
 import {Jobs} from "../src/Jobs.sol";
-import {Base, vm} from "./Base.sol";
+import {Base, Taker, vm} from "./Base.sol";
 
 /// A hook that keeps what it was told, refuses when asked to, and tries to come back in.
 contract Hook is IERC8183Hook {
@@ -32,18 +31,6 @@ contract Hook is IERC8183Hook {
 
     function supportsInterface(bytes4 id) external pure returns (bool) {
         return id == type(IERC8183Hook).interfaceId || id == type(IERC165).interfaceId;
-    }
-}
-
-/// A token that keeps a part of what it moves.
-contract Taker is ERC20("Taker", "TAKE") {
-    function mint(address to, uint256 amount) external {
-        _mint(to, amount);
-    }
-
-    function _update(address from, address to, uint256 amount) internal override {
-        super._update(from, to, amount);
-        if (from != address(0) && to != address(0)) super._update(to, address(0xdead), amount / 100);
     }
 }
 

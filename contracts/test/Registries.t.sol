@@ -99,6 +99,20 @@ contract ReputationTest is Base {
         vm.assertEq(value, 9892); // (99.77 + 98 + 99) / 3
     }
 
+    function test_both_tags_are_asked_for() public {
+        vm.startPrank(BOB);
+        reputation.giveFeedback(agentId, 10, 0, "uptime", "june", "", "", 0);
+        reputation.giveFeedback(agentId, 20, 0, "uptime", "july", "", "", 0);
+        reputation.giveFeedback(agentId, 30, 0, "speed", "july", "", "", 0);
+        vm.stopPrank();
+        (uint64 count, int128 value,) = reputation.getSummary(agentId, clients(BOB, CAROL), "uptime", "july");
+        vm.assertEq(count, 1);
+        vm.assertEq(value, 20);
+        (count, value,) = reputation.getSummary(agentId, clients(BOB, CAROL), "", "july");
+        vm.assertEq(count, 2);
+        vm.assertEq(value, 25);
+    }
+
     function testFuzz_an_average_lies_between_least_and_greatest(int128 a, int128 b, uint8 d) public {
         vm.assume(a >= -1e38 && a <= 1e38 && b >= -1e38 && b <= 1e38);
         d = d % 19;
