@@ -49,6 +49,9 @@ pub enum Error {
     /// Something of the model.
     #[error(transparent)]
     Model(#[from] lm::Error),
+    /// Something of a checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] lm::checkpoint::CheckpointError),
     /// Something of the chain.
     #[error(transparent)]
     Chain(#[from] chain::Error),

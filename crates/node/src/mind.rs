@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 
 use exact::{Device, Limits};
 use lm::checkpoint::{CheckpointError, Store};
-use lm::{Config, Files, Model, wren};
-use swarm::{
-    Ask, Charter, Claim, Draw, Finding, Lesson, NodeId, Pupil, Question, RewardManager, Said, Tongue, Trainer,
-};
+use lm::{Config, Files, Sampling, wren};
+use swarm::{Ask, Charter, Claim, Finding, Lesson, NodeId, Parts, Pupil, Said, Tongue, Trainer};
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
@@ -58,11 +56,10 @@ pub(crate) enum Thought {
 #[derive(Debug)]
 pub(crate) struct Woken {
     pub(crate) root: [u8; 32],
-    pub(crate) tongue: Tongue,
+    /// The charter's parts, in the model's tongue.
+    pub(crate) parts: Arc<Parts>,
     /// The round after which it was saved, if it was.
     pub(crate) learned: Option<u64>,
-    /// What the model and all that it learns and answers with take.
-    pub(crate) memory_bytes: u64,
 }
 
 /// The other end of the thread.
@@ -136,8 +133,7 @@ impl Mind {
 /// What the thread has.
 struct Thinker {
     pupil: Pupil,
-    tongue: Tongue,
-    draw: Draw,
+    parts: Arc<Parts>,
     store: Store,
     limits: Limits,
 }
@@ -153,7 +149,6 @@ impl Thinker {
             let tongue = Tongue::words(files.language()?.clone(), files.config().vocabulary, prompt, answer);
             (files.load(&device, limits, &mut |_, _| {})?, tongue)
         };
-        let draw = Draw::new(charter, &tongue)?;
         let mut pupil = Pupil::new(model, charter, &tongue, limits)?;
         let store = Store::open(&folder.join("checkpoints")).map_err(lm::Error::from)?;
         let mut learned = None;
@@ -162,8 +157,9 @@ impl Thinker {
             Ok::<(), Error>(())
         })?;
         let root = pupil.root()?;
-        let woken = Woken { root, tongue: tongue.clone(), learned, memory_bytes: pupil.bytes() as u64 };
-        Ok((Thinker { pupil, tongue, draw, store, limits }, woken))
+        let parts = Arc::new(Parts::new(charter.clone(), tongue)?);
+        let woken = Woken { root, parts: parts.clone(), learned };
+        Ok((Thinker { pupil, parts, store, limits }, woken))
     }
 
     fn think(&mut self, job: Job) -> Result<Option<Thought>> {
@@ -188,7 +184,8 @@ impl Thinker {
                 Some(Thought::Audited { round, peer, finding })
             }
             Job::Examine { round, count } => {
-                let right = self.examine(count)?;
+                // As it answers in rounds, by chance.
+                let right = self.pupil.examine(&self.parts, count, Sampling::PLAIN)?.into();
                 Some(Thought::Examined { round, right, asked: count })
             }
             Job::Save { round } => {
@@ -196,10 +193,16 @@ impl Thinker {
                 let trouble = |why: lm::Error| Thought::Trouble { part: "disk", why: why.to_string() };
                 self.save(round).err().map(trouble)
             }
-            Job::TakeUp { weights } => match self.pupil.take_weights(&weights.bytes, weights.root, self.limits) {
-                Ok(()) => Some(Thought::TakenUp { root: weights.root }),
-                Err(why) => Some(Thought::Trouble { part: "model", why: why.to_string() }),
-            },
+            Job::TakeUp { weights: Weights { root, bytes } } => {
+                // Looked at beside our own, which stay if these are not what they should be.
+                match swarm::weights(self.pupil.model(), &bytes, root, self.limits) {
+                    Ok(_) => {
+                        self.pupil.set_weights(&bytes)?;
+                        Some(Thought::TakenUp { root })
+                    }
+                    Err(why) => Some(Thought::Trouble { part: "model", why: why.to_string() }),
+                }
+            }
         })
     }
 
@@ -215,22 +218,7 @@ impl Thinker {
             Err(swarm::Error::Weights { .. }) => return Ok(Finding::Withheld),
             Err(why) => return Err(why.into()),
         };
-        Ok(swarm::audit(&model, weights.root, claims, &self.tongue, self.limits)?)
-    }
-
-    /// The share of questions it answers rightly, of those that are never learned from, drawing its answers as it does in rounds.
-    fn examine(&mut self, count: usize) -> Result<f64> {
-        let assigned = self.draw.exam(count);
-        let ask = |(assigned, seed): (&swarm::Assigned, u64)| -> Result<Ask> {
-            Ok(Ask { prompt: self.tongue.prompt(&Question::of(&assigned.task))?, seed, samples: 1 })
-        };
-        let asks = assigned.iter().zip(0..).map(ask).collect::<Result<Vec<_>>>()?;
-        let answers = self.pupil.answer(&asks)?;
-        let right = |(assigned, said): (&swarm::Assigned, &Vec<Said>)| {
-            let text = said.first().and_then(|said| self.tongue.text(&said.tokens));
-            text.map_or(0.0, |text| f64::from(self.draw.score(assigned, &text)))
-        };
-        Ok(assigned.iter().zip(&answers).map(right).sum::<f64>() / count.max(1) as f64)
+        Ok(swarm::audit(&model, weights.root, claims, &self.parts.tongue, self.limits)?)
     }
 
     fn save(&self, round: u64) -> Result<(), lm::Error> {

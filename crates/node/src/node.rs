@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chain::{Account, Chain, Identity, Key, Patience};
 use net::blob::{Blobs, Store, Uploads};
 use net::{Config, Handle, Message, Network, PeerId, Subscription, TopicRules};
-use swarm::{Beacon, Charter, Effect, Entry, Event, Finding, Memory, NodeId, Parts, Seed, Verdict};
+use swarm::{Beacon, Charter, Effect, Entry, Event, Finding, Memory, NodeId, Seed, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -83,11 +82,10 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
     let charter = options.invite.charter.clone();
     let folder = options.home.swarm(&charter.id())?;
     let (mind, thoughts, woken) = Mind::wake(&charter, &folder, options.threads, options.memory_bytes)?;
-    let parts = Arc::new(Parts::new(charter.clone(), woken.tongue)?);
     let peer = PeerId::from_public_key(&options.identity.peer().public())?;
     let me = NodeId::of(peer.public_key());
     let newcomer = || Memory::new(charter.id(), me, Seed(net::new_secret()));
-    let (journal, unfinished) = Journal::open(&folder.join("log"), &parts, woken.learned, newcomer)?;
+    let (journal, unfinished) = Journal::open(&folder.join("log"), &woken.parts, woken.learned, newcomer)?;
     let resumed = journal.flock().round();
     for (round, lessons, root) in unfinished.learned {
         mind.put(Job::Redo { round, lessons, root });
@@ -100,7 +98,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         swarm: charter.name.clone(),
         model: hex(&woken.root),
         resumed,
-        memory_bytes: woken.memory_bytes,
+        resident_bytes: resident_bytes(),
     };
     reports.tell(started).await;
     let handle = start_network(&options, &charter, folder.join("peers"))?;
@@ -496,7 +494,7 @@ impl Node {
                     });
                 }
             }
-            Effect::Save { round } => {
+            Effect::Done { round } => {
                 self.learned = round;
                 if self.done.is_multiple_of(SAVE_EVERY) {
                     self.save()?;

@@ -20,8 +20,8 @@ pub enum Report {
         model: String,
         /// The round it goes on from, if it was here before.
         resumed: Option<u64>,
-        /// What the model takes, in bytes.
-        memory_bytes: u64,
+        /// What the process takes.
+        resident_bytes: u64,
     },
     /// Where it listens.
     Listening {
@@ -141,9 +141,9 @@ impl Report {
     /// For people; nothing for what only programs need.
     pub fn sentence(&self) -> Option<String> {
         Some(match self {
-            Report::Started { peer, swarm, resumed, memory_bytes, .. } => {
+            Report::Started { peer, swarm, resumed, .. } => {
                 let again = resumed.map(|r| format!(", going on after round {r}")).unwrap_or_default();
-                format!("{} joins {swarm}{again}; the model takes {} MiB", bird(peer), memory_bytes >> 20)
+                format!("{} joins {swarm}{again}", bird(peer))
             }
             Report::Listening { addresses } => format!("listening on {}", addresses.join(" and ")),
             Report::Connected { peers, complaints } => {

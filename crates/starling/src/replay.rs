@@ -75,7 +75,7 @@ fn show(at: u64, event: &Event, effects: &[Effect]) -> std::io::Result<()> {
             Effect::Commit { .. } => "  commit to what was made".to_owned(),
             Effect::Scores { round, of } => format!("  score {} others for round {round}", of.len()),
             Effect::Judge { verdict, .. } => format!("  {verdict:?} the message"),
-            Effect::Save { .. } => "  save".to_owned(),
+            Effect::Done { .. } => "  done".to_owned(),
             Effect::Log(Entry::Refused { from, rule }) => format!("  {from} broke the rule {rule:?}"),
             Effect::Log(entry) => format!("  note {entry:?}"),
         });

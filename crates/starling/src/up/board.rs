@@ -66,6 +66,15 @@ impl Board {
     }
 
     fn report(&mut self, i: usize, report: &Report, lines: &mut Vec<String>) {
+        let clock = self.clock();
+        // A peer by its name in the flock, if it is one of them.
+        let of = match report {
+            Report::Audited { peer, .. } => {
+                let found = self.birds.iter().find(|b| b.peer == *peer);
+                found.map_or_else(|| node::bird(peer), |b| format!("node {}", b.name))
+            }
+            _ => String::new(),
+        };
         let bird = &mut self.birds[i];
         match report {
             Report::Started { peer, .. } => bird.peer.clone_from(peer),
@@ -76,7 +85,7 @@ impl Board {
                         "node {:>5}   before: {:.1} % of {asked} questions it has never seen   {}",
                         bird.name,
                         100.0 * right,
-                        self.clock()
+                        clock
                     ));
                 }
             }
@@ -93,10 +102,10 @@ impl Board {
                 self.rounds.entry(*round).or_default().insert(i, part);
                 self.show_complete(lines);
             }
-            Report::Audited { holds, peer, finding, .. } => {
+            Report::Audited { holds, finding, .. } => {
                 bird.audits[usize::from(!holds)] += 1;
                 if !holds {
-                    lines.push(format!("node {}: {} was found out: {finding}", bird.name, self.known(peer)));
+                    lines.push(format!("node {}: {of} was found out: {finding}", bird.name));
                 }
             }
             Report::Heard { .. } | Report::Trouble { .. } | Report::Well { .. } => {

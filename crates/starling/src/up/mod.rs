@@ -152,8 +152,7 @@ fn charter(options: &Options) -> Done<Charter> {
         None => Charter::new(),
     };
     if !options.env.is_empty() {
-        let practised = |name: &String| Practised { name: name.clone(), weight: 1.0, level: 0 };
-        charter.environments = options.env.iter().map(practised).collect();
+        charter.environments = options.env.iter().map(|name| Practised::new(name)).collect();
     }
     if let Some(game) = &options.game {
         charter.game = play(game, charter.game)?;
