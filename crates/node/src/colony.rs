@@ -3,6 +3,7 @@
 //! What they run is what a node on another machine runs, [`crate::join`] with an invite; they find each other by libp2p, on loopback, and
 //! each has its own keys, folder and model. One may be told to hear nobody: it shows what being together is worth.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -63,7 +64,9 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Colony {
     birds: Vec<Bird>,
-    lines: mpsc::Receiver<(usize, Line)>,
+    lines: mpsc::Receiver<(usize, News)>,
+    /// What was said while it began.
+    early: VecDeque<(usize, News)>,
     server: Server,
     chain: Chain,
     place: Place,
@@ -77,14 +80,6 @@ struct Bird {
     child: Child,
     /// It has said that it ended, or its output has.
     gone: bool,
-}
-
-#[derive(Debug)]
-enum Line {
-    Report(Report),
-    /// Something else than a report, which is then for people.
-    Words(String),
-    End,
 }
 
 /// Something that happened in the colony.
@@ -124,7 +119,7 @@ impl Colony {
         let place = Place { rpc, chain: chain.id(), swarm: swarm.0, contracts: None };
         let (to, lines) = mpsc::channel(LINES);
         let invite = Invite { charter: plan.charter.clone(), place: Some(place.clone()), peers: Vec::new() };
-        let mut colony = Colony { birds: Vec::new(), lines, server, chain, place, invite };
+        let mut colony = Colony { birds: Vec::new(), lines, early: VecDeque::new(), server, chain, place, invite };
         let count = plan.nodes + usize::from(plan.alone);
         for i in 0..count {
             let alone = i >= plan.nodes;
@@ -176,21 +171,15 @@ impl Colony {
 
     /// The next news, with the number of the node; none when all have gone.
     pub async fn next(&mut self) -> Option<(usize, News)> {
-        while self.birds.iter().any(|b| !b.gone) {
-            let (i, line) = self.lines.recv().await?;
-            return Some((
-                i,
-                match line {
-                    Line::Report(report) => News::Report(report),
-                    Line::Words(words) => News::Words(words),
-                    Line::End => {
-                        self.birds[i].gone = true;
-                        News::Gone
-                    }
-                },
-            ));
+        if let Some(early) = self.early.pop_front() {
+            return Some(early);
         }
-        None
+        if self.birds.iter().all(|bird| bird.gone) {
+            return None;
+        }
+        let (i, news) = self.lines.recv().await?;
+        self.birds[i].gone |= news == News::Gone;
+        Some((i, news))
     }
 
     /// Tells all nodes to end, which they do once what they are at is safe.
@@ -214,7 +203,7 @@ impl Colony {
         }
     }
 
-    fn adopt(&mut self, name: String, wallet: Address, mut child: Child, to: &mpsc::Sender<(usize, Line)>) {
+    fn adopt(&mut self, name: String, wallet: Address, mut child: Child, to: &mpsc::Sender<(usize, News)>) {
         let i = self.birds.len();
         if let Some(output) = child.stdout.take() {
             let to = to.clone();
@@ -229,14 +218,14 @@ impl Colony {
                     }
                     let text = String::from_utf8_lossy(&bytes);
                     let line = match serde_json::from_str(text.trim()) {
-                        Ok(report) => Line::Report(report),
-                        Err(_) => Line::Words(text.trim().to_owned()),
+                        Ok(report) => News::Report(report),
+                        Err(_) => News::Words(text.trim().to_owned()),
                     };
                     if to.blocking_send((i, line)).is_err() {
                         break;
                     }
                 }
-                let _ = to.blocking_send((i, Line::End));
+                let _ = to.blocking_send((i, News::Gone));
             });
         }
         self.birds.push(Bird { name, wallet, child, gone: false });
@@ -244,25 +233,23 @@ impl Colony {
 
     /// Where the first node listens: the others begin with it.
     async fn first_address(&mut self) -> Result<Vec<PeerAddress>> {
-        let heard = async {
-            while let Some((_, line)) = self.lines.recv().await {
-                match line {
-                    Line::Report(Report::Listening { addresses }) => {
-                        return Ok(addresses.iter().filter_map(|a| a.parse().ok()).collect());
-                    }
-                    Line::Words(words) => tracing::info!(%words, "the first node"),
-                    Line::Report(_) => {}
-                    Line::End => break,
+        let begin = Instant::now();
+        while let Some(left) = AWAKENING.checked_sub(begin.elapsed()) {
+            let Ok(Some((i, news))) = tokio::time::timeout(left, self.lines.recv()).await else { break };
+            let found = match &news {
+                News::Report(Report::Listening { addresses }) => {
+                    Some(addresses.iter().filter_map(|a| a.parse().ok()).collect())
                 }
+                News::Gone => break,
+                _ => None,
+            };
+            self.early.push_back((i, news));
+            if let Some(found) = found {
+                return Ok(found);
             }
-            let why = "its process ended before it listened; its errors are above".to_owned();
-            Err(Error::Stopped { part: "first node", why })
-        };
-        let late = |_| Error::Stopped {
-            part: "first node",
-            why: format!("it did not listen within {} seconds", AWAKENING.as_secs()),
-        };
-        tokio::time::timeout(AWAKENING, heard).await.map_err(late)?
+        }
+        let why = format!("it does not listen after {:.0} s", begin.elapsed().as_secs_f64());
+        Err(Error::Stopped { part: "first node", why })
     }
 }
 

@@ -43,9 +43,9 @@ pub(crate) enum Thought {
     Audited { round: u64, peer: NodeId, finding: Finding },
     Examined { round: u64, right: f64, asked: usize },
     /// What was learned before was learned again, and whether it came to the same.
-    Redone { round: u64, root: [u8; 32], same: bool },
+    Redone { round: u64, weights: Weights, same: bool },
     /// Another's weights were taken up.
-    TakenUp { root: [u8; 32] },
+    TakenUp { weights: Weights },
     /// Something that the node can live with.
     Trouble { part: &'static str, why: String },
     /// Something that it cannot.
@@ -55,7 +55,7 @@ pub(crate) enum Thought {
 /// What is known once the model is there.
 #[derive(Debug)]
 pub(crate) struct Woken {
-    pub(crate) root: [u8; 32],
+    pub(crate) weights: Weights,
     /// The charter's parts, in the model's tongue.
     pub(crate) parts: Arc<Parts>,
     /// The round after which it was saved, if it was.
@@ -156,10 +156,10 @@ impl Thinker {
             learned = pupil.restore(found).map_err(Error::from)?;
             Ok::<(), Error>(())
         })?;
-        let root = pupil.root()?;
         let parts = Arc::new(Parts::new(charter.clone(), tongue)?);
-        let woken = Woken { root, parts: parts.clone(), learned };
-        Ok((Thinker { pupil, parts, store, limits }, woken))
+        let mut thinker = Thinker { pupil, parts, store, limits };
+        let woken = Woken { weights: thinker.weights()?, parts: thinker.parts.clone(), learned };
+        Ok((thinker, woken))
     }
 
     fn think(&mut self, job: Job) -> Result<Option<Thought>> {
@@ -176,8 +176,9 @@ impl Thinker {
             }
             Job::Redo { round, lessons, root } => {
                 self.pupil.learn(&lessons)?;
-                let again = self.pupil.root()?;
-                Some(Thought::Redone { round, root: again, same: again == root })
+                let weights = self.weights()?;
+                let same = weights.root == root;
+                Some(Thought::Redone { round, weights, same })
             }
             Job::Audit { round, peer, weights, claims } => {
                 let finding = self.audit(&weights, &claims)?;
@@ -193,12 +194,12 @@ impl Thinker {
                 let trouble = |why: lm::Error| Thought::Trouble { part: "disk", why: why.to_string() };
                 self.save(round).err().map(trouble)
             }
-            Job::TakeUp { weights: Weights { root, bytes } } => {
+            Job::TakeUp { weights } => {
                 // Looked at beside our own, which stay if these are not what they should be.
-                match swarm::weights(self.pupil.model(), &bytes, root, self.limits) {
+                match swarm::weights(self.pupil.model(), &weights.bytes, weights.root, self.limits) {
                     Ok(_) => {
-                        self.pupil.set_weights(&bytes)?;
-                        Some(Thought::TakenUp { root })
+                        self.pupil.set_weights(&weights.bytes)?;
+                        Some(Thought::TakenUp { weights })
                     }
                     Err(why) => Some(Thought::Trouble { part: "model", why: why.to_string() }),
                 }

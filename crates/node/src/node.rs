@@ -96,7 +96,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         process: std::process::id(),
         wallet: options.identity.address(Key::Wallet).to_string(),
         swarm: charter.name.clone(),
-        model: hex(&woken.root),
+        model: hex(&woken.weights.root),
         resumed,
         resident_bytes: resident_bytes(),
     };
@@ -106,6 +106,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
     reports.tell(Report::Listening { addresses }).await;
     let blobs = Blobs::start(&handle, Store::open(&folder.join("blobs"), BLOB_BYTES)?, Uploads::default())?;
     let shelf = Shelf::default();
+    shelf.put(woken.weights);
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
     let subscription = handle.subscribe(TOPIC, TopicRules::default()).await?;
     let (words_in, words) = mpsc::channel(256);
@@ -364,8 +365,9 @@ impl Node {
             Thought::Learned { round, weights, took } => {
                 let root = weights.root;
                 self.shelf.put(weights);
-                self.step(Event::Learned { round, root }).await?;
+                // Before the step, which may begin the next round.
                 let Part { reward, own, heard, tokens, answer_ms } = std::mem::take(&mut self.part);
+                self.step(Event::Learned { round, root }).await?;
                 self.tell(Report::Learned {
                     round,
                     reward,
@@ -396,7 +398,8 @@ impl Node {
                 self.tell(Report::Examined { round, right, asked }).await;
                 Ok(())
             }
-            Thought::Redone { round, root, same: true } => {
+            Thought::Redone { round, weights: Weights { root, bytes }, same: true } => {
+                self.shelf.put(Weights { root, bytes });
                 self.tell(Report::Redone { round, model: hex(&root) }).await;
                 Ok(())
             }
@@ -405,7 +408,8 @@ impl Node {
                 self.tell(Report::Trouble { part: "model".to_owned(), why }).await;
                 Ok(())
             }
-            Thought::TakenUp { root } => {
+            Thought::TakenUp { weights: Weights { root, bytes } } => {
+                self.shelf.put(Weights { root, bytes });
                 tracing::info!(root = hex(&root), "a peer's weights were taken up");
                 self.save()
             }
@@ -456,9 +460,6 @@ impl Node {
             }
             Effect::Publish(_) => {}
             Effect::Answer { round, stage, asks } => {
-                if stage == 0 {
-                    self.part = Part::default();
-                }
                 self.mind.put(Job::Answer { round, stage, asks });
             }
             Effect::Learn { round, lessons } => {

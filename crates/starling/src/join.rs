@@ -46,7 +46,10 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(take_part(options))
+    let done = runtime.block_on(take_part(options));
+    // Nobody waits for a standard input that nothing more comes from.
+    runtime.shutdown_background();
+    done
 }
 
 async fn take_part(options: &Options) -> Result<(), Box<dyn Error>> {
