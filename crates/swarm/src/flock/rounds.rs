@@ -10,14 +10,15 @@ use crate::event::{Effect, Entry};
 use crate::id::{NodeId, Seed};
 use crate::memory::Early;
 use crate::round::{Doing, Round};
-use crate::rules::Rule;
 use crate::standing::Standing;
 use crate::wire::{Drawn, Group, Message, Said, pack};
 
 impl Flock {
     pub(super) fn opened(&mut self, number: u64, seed: Seed) {
         let newest = self.next.map(|(next, ..)| next).or(self.round());
-        if newest.is_some_and(|newest| number <= newest) {
+        // A chain may take a round's opening back, and open it again with another seed.
+        let again = self.round.as_ref().is_some_and(|r| r.facts.number == number && r.facts.seed != seed);
+        if newest.is_some_and(|newest| number < newest || number == newest && !again) {
             return;
         }
         self.next = Some((number, seed, self.now));
@@ -63,8 +64,10 @@ impl Flock {
     fn enter(&mut self) -> bool {
         let Some((number, seed, opened_at)) = self.next.take() else { return false };
         if let Some(done) = self.round.take() {
-            self.close(&done);
-            self.last = Some(done);
+            if done.facts.number != number {
+                self.close(&done);
+                self.last = Some(done);
+            }
         }
         self.round = Some(Round::new(number, seed, opened_at));
         self.log(Entry::Entered { round: number });
@@ -227,11 +230,11 @@ impl Flock {
 
     /// The end of a round: opinions, and time that heals.
     fn close(&mut self, round: &Round) {
-        // Who alone speaks of rounds to come makes them up; if many do, it is this node that is behind.
-        let ahead = &round.facts.ahead;
-        let here = round.facts.peers.values().filter(|peer| !peer.parts.is_empty()).count();
-        if 2 * ahead.len() <= here {
-            ahead.iter().for_each(|peer| self.broke(*peer, Rule::Future));
+        // Who is alone in its world makes it up; if many are there, it is this node that is behind, or on another fork of the chain.
+        let apart = &round.facts.apart;
+        let here = 1 + round.facts.peers.values().filter(|peer| !peer.parts.is_empty()).count();
+        if 2 * apart.len() <= here {
+            apart.iter().for_each(|(peer, rule)| self.broke(*peer, *rule));
         }
         let mut of: BTreeMap<NodeId, u8> = BTreeMap::new();
         let mut sums: BTreeMap<NodeId, (f32, f32)> = BTreeMap::new();
