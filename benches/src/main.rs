@@ -21,6 +21,7 @@ mod others;
 mod peak;
 mod race;
 mod report;
+mod swarm;
 mod torch;
 mod trace;
 mod train;
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
 
 /// Whether a bench has no use for PyTorch.
 fn alone(name: &str) -> bool {
-    ["build", "trace", "check", "blob", "chain", "net"].contains(&name) || name.starts_with("wren")
+    ["build", "trace", "check", "blob", "chain", "net", "swarm"].contains(&name) || name.starts_with("wren")
 }
 
 fn run(names: &[&str], options: &[&str]) -> Result {
@@ -110,6 +111,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "wren-add" => lm_learn::practise(&mut bench, &[Task::Add])?,
             "wren-express" => lm_learn::practise(&mut bench, &[Task::Express])?,
             "net" => net::bench(&mut bench)?,
+            "swarm" => swarm::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

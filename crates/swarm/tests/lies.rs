@@ -245,7 +245,7 @@ fn if_many_are_elsewhere_it_is_we_who_are_lost() {
             hands[0].act(effects);
             let standings = hands[0].flock.standings();
             let blamed = standings.values().filter(|s| s.points() < swarm::Standing::STRANGER).count();
-            assert_eq!(blamed, if elsewhere == 1 { 1 } else { 0 }, "{elsewhere} by {rule:?}");
+            assert_eq!(blamed, usize::from(elsewhere == 1), "{elsewhere} by {rule:?}");
         }
     }
 }

@@ -63,17 +63,19 @@ impl Flock {
     /// Enters the round that was opened last, if there is one that was not entered.
     fn enter(&mut self) -> bool {
         let Some((number, seed, opened_at)) = self.next.take() else { return false };
-        if let Some(done) = self.round.take() {
-            if done.facts.number != number {
-                self.close(&done);
-                self.last = Some(done);
-            }
+        if let Some(done) = self.round.take()
+            && done.facts.number != number
+        {
+            self.close(&done);
+            self.last = Some(done);
         }
         self.round = Some(Round::new(number, seed, opened_at));
         self.log(Entry::Entered { round: number });
         self.begin_stage(0);
         let early: Vec<Early> = self.early.drain(..).collect();
-        early.into_iter().for_each(|message| self.heard(message));
+        for message in early {
+            self.heard(message);
+        }
         true
     }
 
@@ -138,7 +140,7 @@ impl Flock {
                 environment,
                 level: self.level(environment),
                 shown,
-                seed: self.seed(&round, stage, number, self.me),
+                seed: Flock::seed(&round, stage, number, self.me),
                 sampling: Drawn::PLAIN,
                 answers,
             };
@@ -153,7 +155,9 @@ impl Flock {
         }
         for (environment, rewards) in told {
             if let Some(Some(ladder)) = self.ladders.get_mut(usize::from(environment)) {
-                rewards.iter().for_each(|reward| _ = ladder.tell(Score::new(f64::from(*reward))));
+                for reward in rewards {
+                    ladder.tell(Score::new(f64::from(reward)));
+                }
             }
         }
         self.log(Entry::Said { round: number, stage, groups, reward: sum / f32::from(groups.max(1)) });
@@ -205,7 +209,9 @@ impl Flock {
         }
         let lessons = self.lessons(&round, &chosen);
         let mut groups: BTreeMap<NodeId, u16> = BTreeMap::new();
-        lessons.iter().for_each(|lesson| *groups.entry(lesson.node).or_default() += 1);
+        for lesson in &lessons {
+            *groups.entry(lesson.node).or_default() += 1;
+        }
         self.log(Entry::Learning { round: number, groups });
         let root = round.facts.root;
         round.facts.doing = Doing::Learning(chosen);
@@ -234,7 +240,9 @@ impl Flock {
         let apart = &round.facts.apart;
         let here = 1 + round.facts.peers.values().filter(|peer| !peer.parts.is_empty()).count();
         if 2 * apart.len() <= here {
-            apart.iter().for_each(|(peer, rule)| self.broke(*peer, *rule));
+            for (peer, rule) in apart {
+                self.broke(*peer, *rule);
+            }
         }
         let mut of: BTreeMap<NodeId, u8> = BTreeMap::new();
         let mut sums: BTreeMap<NodeId, (f32, f32)> = BTreeMap::new();
@@ -264,7 +272,9 @@ impl Flock {
                 again.push(*peer);
             }
         }
-        again.into_iter().for_each(|peer| self.log(Entry::HeardAgain { peer }));
+        for peer in again {
+            self.log(Entry::HeardAgain { peer });
+        }
     }
 
     pub(crate) fn log(&mut self, entry: Entry) {
