@@ -30,11 +30,17 @@
 //! | [`Ladder`] | difficulty that follows the learner |
 //! | [`configured`] | a family with parameters of one's own |
 
+pub mod algebra;
 pub mod algorithmic;
 pub mod arithmetic;
+pub mod cognition;
 mod dice;
 mod environment;
+mod exp;
+mod expression;
 mod family;
+pub mod games;
+pub mod graphs;
 mod ladder;
 mod mixture;
 mod python;

@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use crate::family::{Family, Levels, Unfit};
-use crate::{algorithmic as alg, arithmetic as ari};
+use crate::{algebra, algorithmic as alg, arithmetic as ari, cognition, games, graphs};
 use std::sync::LazyLock;
 
 /// A family that is built in: as an environment, and how to make one of it with parameters of one's own.
@@ -17,7 +17,48 @@ fn entry<F: Family>() -> Entry {
 
 /// All of them, in alphabetical order.
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let mut entries = vec![entry::<ari::ChainSum>(), entry::<ari::Products>(), entry::<alg::SpellBackward>()];
+    let mut entries = vec![
+        entry::<algebra::SimpleEquations>(),
+        entry::<alg::Ab>(),
+        entry::<alg::BaseConversion>(),
+        entry::<alg::BinaryAlternation>(),
+        entry::<alg::BinaryMatrix>(),
+        entry::<alg::CaesarCipher>(),
+        entry::<alg::IsomorphicStrings>(),
+        entry::<alg::LetterCounting>(),
+        entry::<alg::LetterJumble>(),
+        entry::<alg::ManipulateMatrix>(),
+        entry::<alg::NumberFiltering>(),
+        entry::<alg::NumberSorting>(),
+        entry::<alg::PalindromeGeneration>(),
+        entry::<alg::RansomNote>(),
+        entry::<alg::RotateMatrix>(),
+        entry::<alg::SpellBackward>(),
+        entry::<alg::SpiralMatrix>(),
+        entry::<alg::StringInsertion>(),
+        entry::<alg::StringManipulation>(),
+        entry::<alg::StringSplitting>(),
+        entry::<alg::WordSequenceReversal>(),
+        entry::<alg::WordSorting>(),
+        entry::<ari::BasicArithmetic>(),
+        entry::<ari::BitwiseArithmetic>(),
+        entry::<ari::CalendarArithmetic>(),
+        entry::<ari::ChainSum>(),
+        entry::<ari::CountBits>(),
+        entry::<ari::DecimalChainSum>(),
+        entry::<ari::FractionSimplification>(),
+        entry::<ari::Gcd>(),
+        entry::<ari::Lcm>(),
+        entry::<ari::LegCounting>(),
+        entry::<ari::PrimeFactorization>(),
+        entry::<ari::Products>(),
+        entry::<cognition::ColorCubeRotation>(),
+        entry::<cognition::NumberSequence>(),
+        entry::<games::Countdown>(),
+        entry::<games::MiniSudoku>(),
+        entry::<games::TowerOfHanoi>(),
+        entry::<graphs::ShortestPath>(),
+    ];
     entries.sort_by(|a, b| a.environment.name().cmp(b.environment.name()));
     entries
 });
@@ -56,6 +97,7 @@ mod tests {
             assert_eq!(environment(name).unwrap().name(), name);
             assert_eq!(configured(name, "{}").unwrap().levels(), 1);
         }
+        assert_eq!(names().count(), 40);
         assert!(environment("chess").is_none());
     }
 
