@@ -6,6 +6,7 @@ use crate::family::{Family, Problem, Unfit, span};
 use num_bigint::BigInt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::cmp::Ordering;
 
 /// Equations to be solved: `32*u + 4 = 3044`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,12 +54,10 @@ impl Linear {
             |times: &BigInt| if *times == one { unknown.to_string() } else { format!("{times}*{unknown}") };
         if self.slope > BigInt::ZERO {
             let term = term(&self.slope);
-            if self.rest > BigInt::ZERO {
-                format!("{term} + {}", self.rest)
-            } else if self.rest < BigInt::ZERO {
-                format!("{term} - {}", self.rest.magnitude())
-            } else {
-                term
+            match self.rest.cmp(&BigInt::ZERO) {
+                Ordering::Greater => format!("{term} + {}", self.rest),
+                Ordering::Less => format!("{term} - {}", self.rest.magnitude()),
+                Ordering::Equal => term,
             }
         } else {
             let term = term(&-&self.slope);

@@ -6,7 +6,7 @@ use crate::family::{Family, Problem, Unfit, within};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// Programs of the system A::B, to be run to their end.
+/// Programs of the system `A::B`, to be run to their end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ab {

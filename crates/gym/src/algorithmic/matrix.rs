@@ -30,7 +30,9 @@ pub(crate) fn transposed(matrix: &[Vec<u32>]) -> Matrix {
 /// A quarter turn clockwise.
 pub(crate) fn turned(matrix: &[Vec<u32>]) -> Matrix {
     let mut turned = transposed(matrix);
-    turned.iter_mut().for_each(|row| row.reverse());
+    for row in &mut turned {
+        row.reverse();
+    }
     turned
 }
 

@@ -34,6 +34,11 @@ impl Default for RansomNote {
     }
 }
 
+const LETTERS: [char; 26] = [
+    'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u',
+    'v', 'w', 'x', 'y', 'z',
+];
+
 impl Family for RansomNote {
     const NAME: &'static str = "ransom_note";
 
@@ -65,25 +70,25 @@ impl Family for RansomNote {
         let length = dice.size(self.min_note_length, self.max_note_length);
         let pages = dice.size(self.min_magazine_length.max(length as u32), self.max_magazine_length);
         let solvable = dice.chance(self.p_solvable);
-        let mut note: Vec<u8> = (0..length).map(|_| dice.below(26) as u8).collect();
+        let mut note: Vec<char> = (0..length).map(|_| dice.one(LETTERS)).collect();
         let mut magazine = note.clone();
         if !solvable {
             // One letter of the note is missing, and none that is added later is like it.
             let gone = dice.below(length as u64) as usize;
-            magazine[gone] = (note[gone] + 1 + dice.below(25) as u8) % 26;
+            let others: Vec<char> = LETTERS.into_iter().filter(|letter| *letter != note[gone]).collect();
+            magazine[gone] = dice.pick(&others).copied().unwrap_or('a');
         }
-        let missing = (0..26).find(|letter| count(&magazine, *letter) < count(&note, *letter));
+        let missing = LETTERS.into_iter().find(|letter| count(&magazine, *letter) < count(&note, *letter));
         while magazine.len() < pages {
-            let letter = dice.below(26) as u8;
+            let letter = dice.one(LETTERS);
             if Some(letter) != missing {
                 magazine.push(letter);
             }
         }
         dice.shuffle(&mut note);
         dice.shuffle(&mut magazine);
-        let enough = (0..26).all(|letter| count(&note, letter) <= count(&magazine, letter));
-        let text = |letters: &[u8]| letters.iter().map(|l| char::from(b'a' + l)).collect::<String>();
-        let (note, magazine) = (text(&note), text(&magazine));
+        let enough = LETTERS.into_iter().all(|letter| count(&note, letter) <= count(&magazine, letter));
+        let (note, magazine): (String, String) = (note.into_iter().collect(), magazine.into_iter().collect());
         Problem {
             question: format!(
                 "Letters are cut out of a magazine and pasted into a note; each can be used once. Are there enough of each?\n\
@@ -111,7 +116,7 @@ impl Family for RansomNote {
     }
 }
 
-fn count(letters: &[u8], letter: u8) -> usize {
+fn count(letters: &[char], letter: char) -> usize {
     letters.iter().filter(|l| **l == letter).count()
 }
 

@@ -89,17 +89,13 @@ fn inserted(string: &str) -> String {
     let mut result = String::new();
     let mut rest = string;
     while let Some(first) = rest.chars().next() {
-        match PATTERNS.iter().find(|pattern| rest.starts_with(**pattern)) {
-            Some(pattern) => {
-                result.push_str(pattern);
-                result.push(first);
-                rest = &rest[pattern.len()..];
-            }
-            None => {
-                result.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
+        let found = PATTERNS.iter().find(|pattern| rest.starts_with(**pattern));
+        let passed = found.map_or(first.len_utf8(), |pattern| pattern.len());
+        result.push_str(&rest[..passed]);
+        if found.is_some() {
+            result.push(first);
         }
+        rest = &rest[passed..];
     }
     result
 }

@@ -204,7 +204,7 @@ mod tests {
             format!(
                 "{}/{}",
                 task.data["simplified_numerator"],
-                task.data["numerator"].as_u64().unwrap() + 1000_000
+                task.data["numerator"].as_u64().unwrap() + 1_000_000
             )
         });
         trial::refuses::<FractionSimplification>(&[

@@ -68,16 +68,16 @@ impl Family for ColorCubeRotation {
         let state: Map<String, Value> =
             SIDES.iter().zip(before).map(|(side, color)| ((*side).to_owned(), color.into())).collect();
         let turns = named(&turns);
+        let then: Vec<String> =
+            turns[1..].iter().map(|side| format!(", then so that the one at the {side} does")).collect();
+        let then = then.concat();
         Problem {
             question: format!(
                 "The sides of a cube have these colors: {}. It is turned so that the side that was at the {} comes to the top{}. Which color \
                  is at the {} now? Answer with the color alone.",
                 sides.join(", "),
                 turns[0],
-                turns[1..]
-                    .iter()
-                    .map(|side| format!(", then so that the one at the {side} does"))
-                    .collect::<String>(),
+                then,
                 SIDES[asked]
             ),
             compact: format!("cr:{}:{}:{}=", before.join(","), turns.join(","), SIDES[asked]),

@@ -136,8 +136,10 @@ impl Family for TowerOfHanoi {
 
 /// The pegs as they stand, each with its disks from below.
 fn drawn(disks: usize, pegs: usize, start: usize) -> String {
-    let tower: String = (1..=disks).rev().map(|disk| format!(" {disk}")).collect();
-    (1..=pegs).map(|peg| format!("\nPeg {peg}:{}", if peg == start { &tower } else { "" })).collect()
+    let tower: Vec<String> = (1..=disks).rev().map(|disk| disk.to_string()).collect();
+    let tower = format!(" {}", tower.join(" "));
+    let line = |peg: usize| format!("\nPeg {peg}:{}", if peg == start { &tower } else { "" });
+    (1..=pegs).map(line).collect::<Vec<_>>().concat()
 }
 
 /// Moves that carry `count` disks, `above` of them above smaller ones that stay elsewhere, by way of the spare pegs.
@@ -146,9 +148,9 @@ fn drawn(disks: usize, pegs: usize, start: usize) -> String {
 /// upper part on top of it (Frame and Stewart). With one spare peg this is the classic solution.
 fn carry(moves: &mut Vec<Move>, count: usize, above: usize, from: usize, to: usize, spare: &[usize]) {
     match (count, spare.split_first()) {
-        (0, _) => {}
         (1, _) => moves.push((above + 1, from, to)),
-        (_, None) => {}
+        // No disk, or no spare peg: `best_split` asks for neither more.
+        (0, _) | (_, None) => {}
         (_, Some((aside, rest))) => {
             let upper = best_split(count, spare.len() + 2);
             carry(moves, upper, above, from, *aside, &with(rest, to));

@@ -20,17 +20,17 @@ pub(crate) fn int_of_any_base(text: &str) -> Option<BigInt> {
     let (negative, digits) = signed(text)?;
     let lower = digits.to_ascii_lowercase();
     let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)];
-    let n = match prefixed.iter().find_map(|(prefix, base)| Some((lower.strip_prefix(prefix)?, *base))) {
+    let prefixed = prefixed.iter().find_map(|(prefix, base)| Some((lower.strip_prefix(prefix)?, *base)));
+    let n = if let Some((rest, base)) = prefixed {
         // An underscore may stand between prefix and digits.
-        Some((rest, base)) => whole(rest.strip_prefix('_').unwrap_or(rest), base)?,
-        None => {
-            let n = whole(&lower, 10)?;
-            // Zero may be written with many zeros, no other number may begin with one.
-            if lower.starts_with('0') && n != BigInt::ZERO {
-                return None;
-            }
-            n
+        whole(rest.strip_prefix('_').unwrap_or(rest), base)?
+    } else {
+        let n = whole(&lower, 10)?;
+        // Zero may be written with many zeros, no other number may begin with one.
+        if lower.starts_with('0') && n != BigInt::ZERO {
+            return None;
         }
+        n
     };
     Some(if negative { -n } else { n })
 }
