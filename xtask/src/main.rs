@@ -37,6 +37,7 @@ Other people's software against ours (downloads it into target/ the first time)
       torch             values and gradients of the differentiable operations against PyTorch
       transformers      models, tokenizers and chat templates against `transformers`, both ways
       gguf              a real model from a GGUF file: its numbers, tokens and answers
+      gym               scores of the environments against the package reasoning-gym
       chain             viem, ethers and web3.py on the embedded chain and on Anvil
       keys              keystores there and back with eth_account, the library behind web3.py
       slither           static analysis of the contracts: no high or medium finding left unexplained
