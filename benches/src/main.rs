@@ -22,6 +22,7 @@ mod others;
 mod peak;
 mod race;
 mod report;
+mod swarm;
 mod torch;
 mod trace;
 mod train;
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
 
 /// Whether a bench has no use for PyTorch.
 fn alone(name: &str) -> bool {
-    ["build", "trace", "check", "gguf", "blob", "chain"].contains(&name)
+    ["build", "trace", "check", "gguf", "blob", "chain", "swarm"].contains(&name)
         || ["wren", "net"].iter().any(|start| name.starts_with(start))
 }
 
@@ -113,6 +114,7 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "wren-add" => lm_learn::practise(&mut bench, &[Task::Add])?,
             "wren-express" => lm_learn::practise(&mut bench, &[Task::Express])?,
             "net" | "net-gossip" | "net-churn" | "net-join" => net::bench(&mut bench, name)?,
+            "swarm" => swarm::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Benches in which PyTorch has no part.
-const WITHOUT_TORCH: [&str; 8] = ["build", "trace", "check", "gguf", "chain", "blob", "net", "wren"];
+const WITHOUT_TORCH: [&str; 9] = ["build", "trace", "check", "gguf", "chain", "blob", "net", "swarm", "wren"];
 /// Benches that want `transformers` beside PyTorch.
 const WITH_TRANSFORMERS: [&str; 2] = ["lm", "speak"];
 

@@ -8,10 +8,11 @@ use std::process::Command;
 /// A suite by its name.
 type Suite = (&'static str, fn() -> Done);
 
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     ("torch", torch),
     ("transformers", transformers),
     ("gguf", gguf),
+    ("gym", gym),
     ("chain", chain),
     ("keys", keys),
     ("slither", contracts::slither),
@@ -113,6 +114,18 @@ pub(crate) fn chain() -> Done {
         })?;
     }
     Ok(())
+}
+
+/// Scores of the public package of environments and ours, for the same answers to the same tasks, theirs and ours.
+fn gym() -> Done {
+    let python = python::with_reasoning_gym()?;
+    step("gym: the program that judges, built", || {
+        run(&mut cargo(&["build", "--quiet", "-p", "gym", "--example", "judge"]))
+    })?;
+    let judge = target().join(format!("debug/examples/judge{}", std::env::consts::EXE_SUFFIX));
+    step("reasoning-gym: the same answers get the same scores", || {
+        run(Command::new(python).arg(root().join("conformance/gym/compare.py")).arg(judge))
+    })
 }
 
 /// Keystores there and back between Starling and `eth_account`.

@@ -37,6 +37,7 @@ Other people's software against ours (downloads it into target/ the first time)
       torch             values and gradients of the differentiable operations against PyTorch
       transformers      models, tokenizers and chat templates against `transformers`, both ways
       gguf              a real model from a GGUF file: its numbers, tokens and answers
+      gym               scores of the environments against the package reasoning-gym
       chain             viem, ethers and web3.py on the embedded chain and on Anvil
       keys              keystores there and back with eth_account, the library behind web3.py
       slither           static analysis of the contracts: no high or medium finding left unexplained
@@ -59,6 +60,7 @@ Other people's software against ours (downloads it into target/ the first time)
       blob              1 GiB between two processes against iroh-blobs and plain TCP
       chain             the embedded chain against Anvil: transfers, receipts, starting again
       net               gossip among 50 nodes, a swarm of 200 with comings and goings, joining
+      swarm             eight wrens together and alone, five seeds, with intervals and a plot in target/bench/swarm.svg
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay

@@ -12,6 +12,7 @@ const MODELS: &[&str] = &["transformers==5.23.0", "gguf==0.19.0"];
 /// llama.cpp with a server in the process, compiled.
 const LLAMA: &[&str] = &["xllamacpp==2026.10.11549", "numpy==2.4.6"];
 const SLITHER: &[&str] = &["slither-analyzer==0.11.6"];
+const REASONING_GYM: &[&str] = &["reasoning-gym==0.1.25"];
 const WEB3: &[&str] = &["web3==7.16.0"];
 
 /// The Python of an environment that has PyTorch: several GB and a minute or two the first time.
@@ -65,6 +66,11 @@ pub(crate) fn with_slither() -> Done<PathBuf> {
 /// The Python of an environment that has web3.py.
 pub(crate) fn with_web3() -> Done<PathBuf> {
     environment("web3", WEB3, "about 100 MB")
+}
+
+/// The Python of an environment that has reasoning-gym, whose families `gym` has.
+pub(crate) fn with_reasoning_gym() -> Done<PathBuf> {
+    environment("reasoning-gym", REASONING_GYM, "about 350 MB")
 }
 
 fn environment(name: &str, packages: &[&str], size: &str) -> Done<PathBuf> {

@@ -113,7 +113,7 @@ pub enum Unfit {
 }
 
 /// That a parameter lies within its range.
-pub(crate) fn within<T: PartialOrd + Display>(
+pub(crate) fn within<T: PartialOrd + Display + Copy>(
     parameter: &'static str,
     value: T,
     range: RangeInclusive<T>,
@@ -150,7 +150,9 @@ impl<F: Family> Levels<F> {
 
     /// One level of one's own.
     pub(crate) fn of(parameters: &str) -> Result<Levels<F>, Unfit> {
-        let read: F = serde_json::from_str(parameters).map_err(|source| {
+        // Through an object, since a list would be taken for fields in their order.
+        let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(parameters);
+        let read = object.and_then(|object| serde_json::from_value::<F>(object.into())).map_err(|source| {
             let defaults = serde_json::to_string(&F::default()).unwrap_or_default();
             Unfit::Unreadable { family: F::NAME, source, defaults }
         })?;

@@ -28,13 +28,19 @@
 //! | [`Mixture`] | several environments, each as often as its weight says |
 //! | [`held_out`], [`Part`] | lessons and examinations that share no question |
 //! | [`Ladder`] | difficulty that follows the learner |
-//! | [`configured`] | a family with parameters of one's own |
+//! | [`configured`], [`parameters`] | a family with parameters of one's own, and those of its levels |
 
+pub mod algebra;
 pub mod algorithmic;
 pub mod arithmetic;
+pub mod cognition;
 mod dice;
 mod environment;
+mod exp;
+mod expression;
 mod family;
+pub mod games;
+pub mod graphs;
 mod ladder;
 mod mixture;
 mod python;
@@ -49,5 +55,5 @@ pub use environment::{Environment, MAX_ANSWER_BYTES, Score, Task};
 pub use family::{Family, Problem, Unfit};
 pub use ladder::Ladder;
 pub use mixture::{Drawn, Mixture};
-pub use registry::{configured, environment, names};
+pub use registry::{configured, environment, names, parameters};
 pub use split::{Part, held_out};

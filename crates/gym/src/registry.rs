@@ -2,22 +2,70 @@
 
 use crate::environment::Environment;
 use crate::family::{Family, Levels, Unfit};
-use crate::{algorithmic as alg, arithmetic as ari};
+use crate::{algebra, algorithmic as alg, arithmetic as ari, cognition, games, graphs};
+use serde_json::Value;
 use std::sync::LazyLock;
 
 /// A family that is built in: as an environment, and how to make one of it with parameters of one's own.
 struct Entry {
     environment: Box<dyn Environment>,
     of: fn(&str) -> Result<Box<dyn Environment>, Unfit>,
+    parameters: fn() -> Vec<Value>,
 }
 
 fn entry<F: Family>() -> Entry {
-    Entry { environment: Box::new(Levels::<F>::built_in()), of: |text| Ok(Box::new(Levels::<F>::of(text)?)) }
+    Entry {
+        environment: Box::new(Levels::<F>::built_in()),
+        of: |text| Ok(Box::new(Levels::<F>::of(text)?)),
+        parameters: || F::levels().iter().filter_map(|level| serde_json::to_value(level).ok()).collect(),
+    }
+}
 }
 
 /// All of them, in alphabetical order.
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let mut entries = vec![entry::<ari::ChainSum>(), entry::<ari::Products>(), entry::<alg::SpellBackward>()];
+    let mut entries = vec![
+        entry::<algebra::SimpleEquations>(),
+        entry::<alg::Ab>(),
+        entry::<alg::BaseConversion>(),
+        entry::<alg::BinaryAlternation>(),
+        entry::<alg::BinaryMatrix>(),
+        entry::<alg::CaesarCipher>(),
+        entry::<alg::IsomorphicStrings>(),
+        entry::<alg::LetterCounting>(),
+        entry::<alg::LetterJumble>(),
+        entry::<alg::ManipulateMatrix>(),
+        entry::<alg::NumberFiltering>(),
+        entry::<alg::NumberSorting>(),
+        entry::<alg::PalindromeGeneration>(),
+        entry::<alg::RansomNote>(),
+        entry::<alg::RotateMatrix>(),
+        entry::<alg::SpellBackward>(),
+        entry::<alg::SpiralMatrix>(),
+        entry::<alg::StringInsertion>(),
+        entry::<alg::StringManipulation>(),
+        entry::<alg::StringSplitting>(),
+        entry::<alg::WordSequenceReversal>(),
+        entry::<alg::WordSorting>(),
+        entry::<ari::BasicArithmetic>(),
+        entry::<ari::BitwiseArithmetic>(),
+        entry::<ari::CalendarArithmetic>(),
+        entry::<ari::ChainSum>(),
+        entry::<ari::CountBits>(),
+        entry::<ari::DecimalChainSum>(),
+        entry::<ari::FractionSimplification>(),
+        entry::<ari::Gcd>(),
+        entry::<ari::Lcm>(),
+        entry::<ari::LegCounting>(),
+        entry::<ari::PrimeFactorization>(),
+        entry::<ari::Products>(),
+        entry::<cognition::ColorCubeRotation>(),
+        entry::<cognition::NumberSequence>(),
+        entry::<games::Countdown>(),
+        entry::<games::MiniSudoku>(),
+        entry::<games::TowerOfHanoi>(),
+        entry::<graphs::ShortestPath>(),
+    ];
     entries.sort_by(|a, b| a.environment.name().cmp(b.environment.name()));
     entries
 });
@@ -42,6 +90,11 @@ pub fn configured(name: &str, parameters: &str) -> Result<Box<dyn Environment>, 
     (find(name).ok_or_else(|| unknown(name))?.of)(parameters)
 }
 
+/// The parameters of a built-in environment's levels, as [`configured`] takes them; the last are the public package's defaults.
+pub fn parameters(name: &str) -> Option<Vec<Value>> {
+    find(name).map(|entry| (entry.parameters)())
+}
+
 pub(crate) fn unknown(name: &str) -> Unfit {
     Unfit::Unknown { name: name.chars().take(100).collect(), known: names().collect::<Vec<_>>().join(", ") }
 }
@@ -55,7 +108,13 @@ mod tests {
         for name in names() {
             assert_eq!(environment(name).unwrap().name(), name);
             assert_eq!(configured(name, "{}").unwrap().levels(), 1);
+            for (level, parameters) in parameters(name).unwrap().into_iter().enumerate() {
+                // The seed's throws belong to the level: only the form of the task is the same.
+                let own = configured(name, &parameters.to_string()).unwrap();
+                assert_eq!(level == 0, own.task(3, 0) == environment(name).unwrap().task(3, level as u8), "{name}");
+            }
         }
+        assert_eq!(names().count(), 40);
         assert!(environment("chess").is_none());
     }
 

@@ -15,6 +15,15 @@ pub(crate) fn story() -> &'static str {
     STORY
 }
 
+/// Its words as they follow each other, of letters and digits of ASCII.
+pub(crate) fn in_order() -> &'static [&'static str] {
+    static WORDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let words = STORY.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        words.filter(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric())).collect()
+    });
+    &WORDS
+}
+
 /// Its words of ASCII letters in lower case, each once, in alphabetical order.
 pub(crate) fn all() -> &'static [&'static str] {
     static ALL: LazyLock<Vec<&'static str>> = LazyLock::new(|| {

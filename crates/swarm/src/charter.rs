@@ -1,5 +1,7 @@
 //! The charter: what a swarm has agreed on, as a `swarm.toml` that people write and a hash that machines compare.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -178,9 +180,10 @@ impl Charter {
                 [""; 4]
             };
             let name = text(name);
-            environments.push_str(&format!(
+            let _ = write!(
+                environments,
                 "[[environments]]\n{of_name}name = {name}\n{of_weight}weight = {weight:?}\n{of_level}level = {level}\n{of_climb}climb = {climb}\n\n"
-            ));
+            );
         }
         let game = match &self.game {
             Play::Share { own, foreign } => format!(

@@ -32,7 +32,7 @@ pub struct Assigned {
     pub task: Task,
 }
 
-/// GenRL's name for who says what a round's tasks are.
+/// `GenRL`'s name for who says what a round's tasks are.
 ///
 /// All but [`DataManager::ladders`] are pure functions: others ask it for *your* tasks, to see that you answered those.
 pub trait DataManager: fmt::Debug + Send + Sync {
@@ -137,14 +137,11 @@ impl DataManager for Draw {
             let Practised { level, .. } = self.practised[at];
             let number = (number / self.practised.len()) as u64;
             let environment = &*self.mixture.parts()[at];
-            let task = match native(environment.name()) {
-                Some(task) => task_of(task, lm::wren::Part::Exam, 0, number),
-                None => {
-                    let seed = Seed([1; 32]).number("exam", &[&number.to_le_bytes()]);
-                    Part::HeldOut
-                        .task(environment, seed, level)
-                        .unwrap_or_else(|| environment.task(seed, level))
-                }
+            let task = if let Some(task) = native(environment.name()) {
+                task_of(task, lm::wren::Part::Exam, 0, number)
+            } else {
+                let seed = Seed([1; 32]).number("exam", &[&number.to_le_bytes()]);
+                Part::HeldOut.task(environment, seed, level).unwrap_or_else(|| environment.task(seed, level))
             };
             Assigned { environment: at as u16, task }
         };

@@ -60,7 +60,7 @@
 //! | | |
 //! |---|---|
 //! | [`Flock`] | the machine: an [`Event`] in, [`Effect`]s out. The same code runs in a node and in [`sim`] |
-//! | [`DataManager`], [`RewardManager`], [`GameManager`], [`Trainer`] | the four parts that users of GenRL know, and what comes with it for each: [`Draw`], [`Share`] and [`Debate`], [`Pupil`] |
+//! | [`DataManager`], [`RewardManager`], [`GameManager`], [`Trainer`] | the four parts that users of `GenRL` know, and what comes with it for each: [`Draw`], [`Share`] and [`Debate`], [`Pupil`] |
 //! | [`Rule`], [`Standing`] | what is checked of what others say, and what lies come to |
 //! | [`Recorder`], [`replay`] | the event log, and any round gone through again to the bit |
 //! | [`Memory`] | what a node keeps of itself |

@@ -58,7 +58,7 @@ pub(crate) fn task_of(task: Task, part: Part, seed: u64, number: u64) -> gym::Ta
         ),
     };
     let answer = task.answer(&compact).unwrap_or_default();
-    gym::Task { seed, level: 0, question, compact, answer, data: Default::default() }
+    gym::Task { seed, level: 0, question, compact, answer, data: serde_json::Value::Null }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::game::Asked;
 use crate::id::{NodeId, Seed};
+use crate::rules::Rule;
 use crate::world::World;
 
 /// A round as one node knows it: what was said, and who did what.
@@ -31,8 +32,8 @@ pub(crate) struct Facts {
     pub(crate) fresh: BTreeSet<Key>,
     /// Bytes of others' answers.
     pub(crate) held_bytes: usize,
-    /// Who spoke of rounds that are yet to come.
-    pub(crate) ahead: BTreeSet<NodeId>,
+    /// Who speaks of another world than ours, and by which rule.
+    pub(crate) apart: BTreeMap<NodeId, Rule>,
     /// Who was found to lie about this round.
     pub(crate) liars: BTreeSet<NodeId>,
     /// Audits that are under way.
@@ -76,7 +77,7 @@ impl Round {
             peers: BTreeMap::new(),
             fresh: BTreeSet::new(),
             held_bytes: 0,
-            ahead: BTreeSet::new(),
+            apart: BTreeMap::new(),
             liars: BTreeSet::new(),
             audits: BTreeSet::new(),
         };

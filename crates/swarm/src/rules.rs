@@ -23,7 +23,7 @@ pub enum Rule {
     Swarm,
     /// It is of a round that still counts.
     Late,
-    /// It is of no round to come, unless others are there as well.
+    /// It is of no round to come, unless many are there.
     Future,
     /// It is of a stage of the game, and one of that stage's messages.
     Stage,
@@ -43,7 +43,7 @@ pub enum Rule {
     Shown,
     /// What the prompt shows was heard here too.
     Unheard,
-    /// Random numbers come from where everyone knows they must.
+    /// Random numbers come from where everyone knows they must, unless many say otherwise.
     Seed,
     /// Tokens are drawn as the model's own distribution has them.
     Sampling,
@@ -85,7 +85,7 @@ impl Rule {
             // The network's doing, or the time's.
             Rule::Late | Rule::Room | Rule::Unheard => 0,
             Rule::Audit => u16::MAX,
-            Rule::Withheld => 16,
+            Rule::Withheld | Rule::Seed => 16,
             _ if self.verdict() == Verdict::Reject => 16,
             // What a fault or a mistaken neighbour may look like, once or twice.
             _ => 8,
@@ -100,6 +100,7 @@ impl Rule {
             | Rule::Flood
             | Rule::Room
             | Rule::Root
+            | Rule::Seed
             | Rule::Unheard
             | Rule::Equivocation
             | Rule::Copy
@@ -123,9 +124,10 @@ impl Due<'_> {
     /// The first rule that a group breaks, of those that can be seen in it.
     pub(crate) fn broken(&self, group: &Group) -> Option<Rule> {
         let held = |rule, holds: bool| (!holds).then_some(rule);
-        held(Rule::Environment, group.environment == self.environment)
+        // First what follows from the round's seed alone: who has another seed is wrong in all else as well.
+        held(Rule::Seed, group.seed == self.seed)
+            .or_else(|| held(Rule::Environment, group.environment == self.environment))
             .or_else(|| held(Rule::Level, self.levels.contains(&group.level)))
-            .or_else(|| held(Rule::Seed, group.seed == self.seed))
             .or_else(|| held(Rule::Sampling, group.sampling == Drawn::PLAIN))
             .or_else(|| held(Rule::Samples, group.answers.len() == self.samples))
             .or_else(|| group.answers.iter().find_map(|said| self.broken_by(said)))

@@ -15,7 +15,7 @@ use crate::flock::Parts;
 use crate::tongue::{Question, Tongue};
 use crate::wire::Said;
 
-/// GenRL's name for who answers and learns.
+/// `GenRL`'s name for who answers and learns.
 pub trait Trainer {
     /// The root of its model as it is now.
     fn root(&mut self) -> Result<[u8; 32], Error>;

@@ -65,9 +65,9 @@ impl World {
     }
 
     /// What others than this node answered to a prompt.
-    pub(crate) fn others(&self, node: NodeId, prompt: &[u32]) -> impl Iterator<Item = &Known> {
+    pub(crate) fn others(&self, node: NodeId, prompt: &[u32]) -> impl Iterator<Item = (NodeId, &Known)> {
         let keys = self.prompts.get(prompt).into_iter().flatten().filter(move |(_, other, _)| *other != node);
-        keys.filter_map(|key| self.said.get(key))
+        keys.filter_map(|key| Some((key.1, self.said.get(key)?)))
     }
 
     pub(crate) fn add(&mut self, stage: u8, node: NodeId, known: Known) {

@@ -87,7 +87,7 @@ fn what_is_criticised_cannot_be_chosen_at_will() {
         ("a stage to come", |m, _| shown(m, 1).for_each(|r| r.stage = 2)),
         ("nothing", |m, _| m.groups.iter_mut().filter(|_| m.stage == 1).for_each(|g| g.shown.clear())),
         ("one choice only", |m, _| {
-            m.groups.iter_mut().filter(|_| m.stage == 2).for_each(|g| g.shown.truncate(1))
+            m.groups.iter_mut().filter(|_| m.stage == 2).for_each(|g| g.shown.truncate(1));
         }),
         ("one choice twice", |m, _| {
             for group in m.groups.iter_mut().filter(|_| m.stage == 2) {

@@ -227,25 +227,44 @@ fn there_is_a_limit_on_everything() {
 }
 
 #[test]
-fn if_many_are_ahead_it_is_we_who_are_behind() {
+fn if_many_are_elsewhere_it_is_we_who_are_lost() {
     let parts = share();
-    for ahead in [1, 3] {
-        let mut hands: Vec<Hand> = (0..5).map(|number| Hand::new(&parts, number)).collect();
-        let messages: Vec<Message> = hands.iter_mut().map(|hand| hand.open(1).remove(0)).collect();
-        for (i, message) in messages.iter().enumerate().skip(1) {
-            hands[0].hear(Sim::<Parrot>::id(i), message);
+    type Change = fn(&mut Message);
+    let changes: [(Rule, Change); 2] =
+        [(Rule::Future, |m| m.round = 9), (Rule::Seed, |m| m.groups[0].seed ^= 1)];
+    for (rule, change) in changes {
+        for elsewhere in [1, 3] {
+            let mut hands: Vec<Hand> = (0..5).map(|number| Hand::new(&parts, number)).collect();
+            let mut messages: Vec<Message> = hands.iter_mut().map(|hand| hand.open(1).remove(0)).collect();
+            messages.iter_mut().skip(1).take(elsewhere).for_each(change);
+            for (i, message) in messages.iter().enumerate().skip(1) {
+                let verdict = if i <= elsewhere { Verdict::Ignore } else { Verdict::Accept };
+                assert_eq!(hands[0].hear(Sim::<Parrot>::id(i), message), (Some(verdict), None));
+            }
+            let effects = hands[0].step(swarm::Event::Opened { round: 2, seed: swarm::Seed([2; 32]) });
+            hands[0].act(effects);
+            let standings = hands[0].flock.standings();
+            let blamed = standings.values().filter(|s| s.points() < swarm::Standing::STRANGER).count();
+            assert_eq!(blamed, usize::from(elsewhere == 1), "{elsewhere} by {rule:?}");
         }
-        for (i, message) in messages.iter().enumerate().skip(1).take(ahead) {
-            hands[0].hear(Sim::<Parrot>::id(i), &Message { round: 9, ..message.clone() });
-        }
-        hands[0].now += 10_000;
-        hands[0].step(swarm::Event::Tick);
-        hands[0].step(swarm::Event::Learned { round: 1, root: [0; 32] });
-        let effects = hands[0].step(swarm::Event::Opened { round: 2, seed: swarm::Seed([2; 32]) });
-        let blamed =
-            |e: &&swarm::Effect| matches!(e, swarm::Effect::Log(Entry::Refused { rule: Rule::Future, .. }));
-        assert_eq!(effects.iter().filter(blamed).count(), if ahead == 1 { 1 } else { 0 }, "{ahead} ahead");
     }
+}
+
+/// The chain took a round back and opened it again.
+#[test]
+fn a_round_may_be_opened_again() {
+    let parts = share();
+    let [mut one, mut two] = [1, 2].map(|number| Hand::new(&parts, number));
+    let first = one.open(1);
+    let seed = swarm::Seed([99; 32]);
+    let effects = one.step(swarm::Event::Opened { round: 1, seed });
+    let second = one.act(effects);
+    assert_eq!((first[0].round, second[0].round), (1, 1));
+    assert_ne!(first[0].groups, second[0].groups);
+    let effects = two.step(swarm::Event::Opened { round: 1, seed });
+    two.act(effects);
+    assert_eq!(two.hear(Sim::<Parrot>::id(1), &second[0]), (Some(Verdict::Accept), None));
+    assert!(one.step(swarm::Event::Opened { round: 1, seed }).is_empty(), "once is enough");
 }
 
 proptest! {

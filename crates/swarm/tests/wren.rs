@@ -1,5 +1,7 @@
 //! The same with the model that ships: a few rounds, and what is kept of it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::sync::Arc;
 
 use exact::{Device, Limits};

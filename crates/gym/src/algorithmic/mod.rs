@@ -1,5 +1,47 @@
 //! Families of procedures that a careful clerk could follow.
 
+mod ab;
+mod base_conversion;
+mod binary_alternation;
+mod binary_matrix;
+mod caesar_cipher;
+mod fixed;
+mod isomorphic_strings;
+mod letter_counting;
+mod letter_jumble;
+mod manipulate_matrix;
+mod matrix;
+mod number_filtering;
+mod number_sorting;
+mod palindrome_generation;
+mod ransom_note;
+mod rotate_matrix;
 mod spell_backward;
+mod spiral_matrix;
+mod string_insertion;
+mod string_manipulation;
+mod string_splitting;
+mod word_sequence_reversal;
+mod word_sorting;
 
+pub use ab::Ab;
+pub use base_conversion::BaseConversion;
+pub use binary_alternation::BinaryAlternation;
+pub use binary_matrix::BinaryMatrix;
+pub use caesar_cipher::CaesarCipher;
+pub use isomorphic_strings::IsomorphicStrings;
+pub use letter_counting::LetterCounting;
+pub use letter_jumble::LetterJumble;
+pub use manipulate_matrix::ManipulateMatrix;
+pub use number_filtering::NumberFiltering;
+pub use number_sorting::NumberSorting;
+pub use palindrome_generation::PalindromeGeneration;
+pub use ransom_note::RansomNote;
+pub use rotate_matrix::RotateMatrix;
 pub use spell_backward::SpellBackward;
+pub use spiral_matrix::SpiralMatrix;
+pub use string_insertion::StringInsertion;
+pub use string_manipulation::StringManipulation;
+pub use string_splitting::StringSplitting;
+pub use word_sequence_reversal::WordSequenceReversal;
+pub use word_sorting::{TextTransformation, WordSorting};

@@ -20,28 +20,33 @@ pub(crate) fn int_of_any_base(text: &str) -> Option<BigInt> {
     let (negative, digits) = signed(text)?;
     let lower = digits.to_ascii_lowercase();
     let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)];
-    let n = match prefixed.iter().find_map(|(prefix, base)| Some((lower.strip_prefix(prefix)?, *base))) {
+    let prefixed = prefixed.iter().find_map(|(prefix, base)| Some((lower.strip_prefix(prefix)?, *base)));
+    let n = if let Some((rest, base)) = prefixed {
         // An underscore may stand between prefix and digits.
-        Some((rest, base)) => whole(rest.strip_prefix('_').unwrap_or(rest), base)?,
-        None => {
-            let n = whole(&lower, 10)?;
-            // Zero may be written with many zeros, no other number may begin with one.
-            if lower.starts_with('0') && n != BigInt::ZERO {
-                return None;
-            }
-            n
+        whole(rest.strip_prefix('_').unwrap_or(rest), base)?
+    } else {
+        let n = whole(&lower, 10)?;
+        // Zero may be written with many zeros, no other number may begin with one.
+        if lower.starts_with('0') && n != BigInt::ZERO {
+            return None;
         }
+        n
     };
     Some(if negative { -n } else { n })
 }
 
 /// The sign and what follows it, blanks gone and digits in ASCII.
 fn signed(text: &str) -> Option<(bool, String)> {
-    let plain = in_ascii(strip(text))?;
+    let plain = in_ascii(bare(text))?;
     match plain.strip_prefix('-') {
         Some(rest) => Some((true, rest.to_owned())),
         None => Some((false, plain.strip_prefix('+').unwrap_or(&plain).to_owned())),
     }
+}
+
+/// A number without the blanks around it. In text that is all ASCII, Python takes only C's blanks for such.
+fn bare(text: &str) -> &str {
+    if text.is_ascii() { text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']) } else { strip(text) }
 }
 
 /// The same text with digits of all scripts as ASCII has them; nothing if other characters remain.
@@ -70,7 +75,7 @@ fn whole(text: &str, base: u32) -> Option<BigInt> {
 
 /// `float(text)`.
 pub(crate) fn float(text: &str) -> Option<f64> {
-    let plain = in_ascii(strip(text))?;
+    let plain = in_ascii(bare(text))?;
     let mut before = ' ';
     for (i, c) in plain.char_indices() {
         let after = plain[i + c.len_utf8()..].chars().next();
@@ -144,7 +149,8 @@ mod tests {
         for (text, value) in [("12", 12), (" +1_000\n", 1000), ("-0012", -12), ("١٢", 12), ("-0", 0)] {
             assert_eq!(int(text), Some(BigInt::from(value)), "{text:?}");
         }
-        for text in ["", "-", "_1", "1_", "1__0", "1.0", "0x1", "1 2", "+-1", "½", "- 1"] {
+        assert_eq!(int("\u{1c}٣"), Some(BigInt::from(3)));
+        for text in ["", "-", "\u{1c}3", "_1", "1_", "1__0", "1.0", "0x1", "1 2", "+-1", "½", "- 1"] {
             assert_eq!(int(text), None, "{text:?}");
         }
         assert!(int(&"9".repeat(4300)).is_some() && int(&"9".repeat(4301)).is_none());

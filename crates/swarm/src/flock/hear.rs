@@ -22,6 +22,12 @@ enum Judged {
     /// Of a round to come.
     Early,
     Broke(Rule),
+    /// Too like what this node said.
+    Copy {
+        of: NodeId,
+    },
+    /// Of another world than ours: of rounds that we do not know of, or drawn from another seed.
+    Apart(Rule),
 }
 
 impl Flock {
@@ -43,6 +49,19 @@ impl Flock {
             }
             Judged::Broke(rule) => {
                 self.broke(from, rule);
+                rule.verdict()
+            }
+            Judged::Copy { of } => {
+                // Who came first need not be who made it: both are looked at.
+                let room = limits::PEERS.saturating_sub(self.suspects.len());
+                self.suspects.extend([from, of].into_iter().filter(|node| *node != self.me).take(room));
+                self.broke(from, Rule::Copy);
+                Rule::Copy.verdict()
+            }
+            Judged::Apart(rule) => {
+                if let Some(round) = self.round.as_mut().filter(|r| r.facts.apart.len() < limits::PEERS) {
+                    round.facts.apart.insert(from, rule);
+                }
                 rule.verdict()
             }
         };
@@ -67,7 +86,7 @@ impl Flock {
             {
                 return Judged::Early;
             }
-            return self.future(from);
+            return Judged::Apart(Rule::Future);
         }
         let slot = if message.round == current { self.round.take() } else { self.last.take() };
         let Some(mut round) = slot else { return Judged::Broke(Rule::Late) };
@@ -82,15 +101,6 @@ impl Flock {
             self.last = Some(round);
         }
         judged
-    }
-
-    fn future(&mut self, from: NodeId) -> Judged {
-        if let Some(round) = &mut self.round
-            && round.facts.ahead.len() < limits::PEERS
-        {
-            round.facts.ahead.insert(from);
-        }
-        Judged::Again
     }
 
     /// Takes a message into its round, or none of it.
@@ -137,14 +147,16 @@ impl Flock {
             match self.known(round, message.stage, from, message.root, group) {
                 Ok(known) => found.push(known),
                 Err(Rule::Unheard) => unheard = true,
+                Err(Rule::Seed) => return Judged::Apart(Rule::Seed),
                 Err(rule) => return Judged::Broke(rule),
             }
         }
-        let copied = |known: &Known| {
-            round.world.others(from, &known.prompt).any(|other| is_copy(&known.group, &other.group))
+        let original = |known: &Known| {
+            let mut others = round.world.others(from, &known.prompt);
+            others.find(|(_, other)| is_copy(&known.group, &other.group)).map(|(node, _)| node)
         };
-        if found.iter().any(copied) {
-            return Judged::Broke(Rule::Copy);
+        if let Some(of) = found.iter().find_map(original) {
+            return Judged::Copy { of };
         }
         let peer = round.facts.peers.entry(from).or_default();
         let (parts, count) =
@@ -164,10 +176,6 @@ impl Flock {
     /// A peer broke a rule.
     pub(super) fn broke(&mut self, peer: NodeId, rule: Rule) {
         self.log(Entry::Refused { from: peer, rule });
-        if rule == Rule::Copy {
-            // Who came first need not be who made it: both are looked at.
-            self.suspects.insert(peer);
-        }
         if rule.price() == 0 {
             return;
         }

@@ -26,7 +26,7 @@ impl Flock {
     }
 
     /// Where a node's answers to a prompt get their random numbers: nowhere that it could choose.
-    pub(super) fn seed(&self, round: &Round, stage: u8, number: u16, node: NodeId) -> u64 {
+    pub(super) fn seed(round: &Round, stage: u8, number: u16, node: NodeId) -> u64 {
         let parts: [&[u8]; 4] = [&round.facts.number.to_le_bytes(), &node.0, &[stage], &number.to_le_bytes()];
         round.facts.seed.number("sampling", &parts)
     }
@@ -59,7 +59,7 @@ impl Flock {
         let (environment, seed) = self.drawn_task(round, stage, *number, self.me);
         let assigned = self.parts.data.task(environment, seed, self.level(environment));
         let (_, prompt) = self.prompt(round, stage, &assigned, shown).ok()?;
-        let seed = self.seed(round, stage, *number, self.me);
+        let seed = Flock::seed(round, stage, *number, self.me);
         Some(Ask { prompt, seed, samples: self.parts.charter.answers.samples })
     }
 
@@ -85,7 +85,7 @@ impl Flock {
         let due = Due {
             environment,
             levels: self.parts.data.levels(environment),
-            seed: self.seed(round, stage, group.number, node),
+            seed: Flock::seed(round, stage, group.number, node),
             samples: self.parts.charter.answers.samples.into(),
             tongue: &self.parts.tongue,
         };

@@ -10,14 +10,15 @@ use crate::event::{Effect, Entry};
 use crate::id::{NodeId, Seed};
 use crate::memory::Early;
 use crate::round::{Doing, Round};
-use crate::rules::Rule;
 use crate::standing::Standing;
 use crate::wire::{Drawn, Group, Message, Said, pack};
 
 impl Flock {
     pub(super) fn opened(&mut self, number: u64, seed: Seed) {
         let newest = self.next.map(|(next, ..)| next).or(self.round());
-        if newest.is_some_and(|newest| number <= newest) {
+        // A chain may take a round's opening back, and open it again with another seed.
+        let again = self.round.as_ref().is_some_and(|r| r.facts.number == number && r.facts.seed != seed);
+        if newest.is_some_and(|newest| number < newest || number == newest && !again) {
             return;
         }
         self.next = Some((number, seed, self.now));
@@ -62,7 +63,9 @@ impl Flock {
     /// Enters the round that was opened last, if there is one that was not entered.
     fn enter(&mut self) -> bool {
         let Some((number, seed, opened_at)) = self.next.take() else { return false };
-        if let Some(done) = self.round.take() {
+        if let Some(done) = self.round.take()
+            && done.facts.number != number
+        {
             self.close(&done);
             self.last = Some(done);
         }
@@ -70,7 +73,9 @@ impl Flock {
         self.log(Entry::Entered { round: number });
         self.begin_stage(0);
         let early: Vec<Early> = self.early.drain(..).collect();
-        early.into_iter().for_each(|message| self.heard(message));
+        for message in early {
+            self.heard(message);
+        }
         true
     }
 
@@ -135,7 +140,7 @@ impl Flock {
                 environment,
                 level: self.level(environment),
                 shown,
-                seed: self.seed(&round, stage, number, self.me),
+                seed: Flock::seed(&round, stage, number, self.me),
                 sampling: Drawn::PLAIN,
                 answers,
             };
@@ -150,7 +155,9 @@ impl Flock {
         }
         for (environment, rewards) in told {
             if let Some(Some(ladder)) = self.ladders.get_mut(usize::from(environment)) {
-                rewards.iter().for_each(|reward| _ = ladder.tell(Score::new(f64::from(*reward))));
+                for reward in rewards {
+                    ladder.tell(Score::new(f64::from(reward)));
+                }
             }
         }
         self.log(Entry::Said { round: number, stage, groups, reward: sum / f32::from(groups.max(1)) });
@@ -202,7 +209,9 @@ impl Flock {
         }
         let lessons = self.lessons(&round, &chosen);
         let mut groups: BTreeMap<NodeId, u16> = BTreeMap::new();
-        lessons.iter().for_each(|lesson| *groups.entry(lesson.node).or_default() += 1);
+        for lesson in &lessons {
+            *groups.entry(lesson.node).or_default() += 1;
+        }
         self.log(Entry::Learning { round: number, groups });
         let root = round.facts.root;
         round.facts.doing = Doing::Learning(chosen);
@@ -227,11 +236,13 @@ impl Flock {
 
     /// The end of a round: opinions, and time that heals.
     fn close(&mut self, round: &Round) {
-        // Who alone speaks of rounds to come makes them up; if many do, it is this node that is behind.
-        let ahead = &round.facts.ahead;
-        let here = round.facts.peers.values().filter(|peer| !peer.parts.is_empty()).count();
-        if 2 * ahead.len() <= here {
-            ahead.iter().for_each(|peer| self.broke(*peer, Rule::Future));
+        // Who is alone in its world makes it up; if many are there, it is this node that is behind, or on another fork of the chain.
+        let apart = &round.facts.apart;
+        let here = 1 + round.facts.peers.values().filter(|peer| !peer.parts.is_empty()).count();
+        if 2 * apart.len() <= here {
+            for (peer, rule) in apart {
+                self.broke(*peer, *rule);
+            }
         }
         let mut of: BTreeMap<NodeId, u8> = BTreeMap::new();
         let mut sums: BTreeMap<NodeId, (f32, f32)> = BTreeMap::new();
@@ -261,7 +272,9 @@ impl Flock {
                 again.push(*peer);
             }
         }
-        again.into_iter().for_each(|peer| self.log(Entry::HeardAgain { peer }));
+        for peer in again {
+            self.log(Entry::HeardAgain { peer });
+        }
     }
 
     pub(crate) fn log(&mut self, entry: Entry) {

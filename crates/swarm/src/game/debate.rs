@@ -239,7 +239,7 @@ mod tests {
             question: String::new(),
             compact: String::new(),
             answer: "42".to_owned(),
-            data: Default::default(),
+            data: serde_json::Value::Null,
         };
         let shown: Vec<String> = shown.iter().map(|s| (*s).to_owned()).collect();
         Debate::new(1, 1, 3).reward(stage, &Assigned { environment: 0, task }, &shown, text, &Only)

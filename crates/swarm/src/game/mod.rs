@@ -28,7 +28,7 @@ pub struct Stage {
 /// A prompt of a stage: its number, and the answers of others that it shows.
 pub type Asked = (u16, Vec<Reference>);
 
-/// GenRL's name for who says what happens in a round. After the last stage, all learn.
+/// `GenRL`'s name for who says what happens in a round. After the last stage, all learn.
 ///
 /// All methods are pure functions of what they are given: others ask a node's game about *your* prompts, to see that you answered those.
 pub trait GameManager: fmt::Debug + Send + Sync {

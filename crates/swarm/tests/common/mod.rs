@@ -1,6 +1,6 @@
 //! A small world for tests: what letter comes after this one?
 
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, reason = "a test may fail, and no test uses everything")]
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -28,8 +28,14 @@ impl DataManager for Letters {
         let letter = |at: u64| char::from(LETTERS.as_bytes()[at as usize % LETTERS.len()]).to_string();
         let compact = letter(seed);
         let question = format!("What comes after {compact}?");
-        let task =
-            gym::Task { seed, level, question, compact, answer: letter(seed + 1), data: Default::default() };
+        let task = gym::Task {
+            seed,
+            level,
+            question,
+            compact,
+            answer: letter(seed + 1),
+            data: serde_json::Value::Null,
+        };
         Assigned { environment, task }
     }
 
