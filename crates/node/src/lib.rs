@@ -16,6 +16,7 @@ mod journal;
 mod ledger;
 mod mind;
 mod node;
+mod pace;
 mod replay;
 mod report;
 mod status;

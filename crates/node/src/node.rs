@@ -21,12 +21,15 @@ use crate::invite::{Invite, Place};
 use crate::journal::Journal;
 use crate::ledger::{Deed, Ledger, Word};
 use crate::mind::{Job, Mind, Thought};
+use crate::pace::Pace;
 use crate::report::Report;
 use crate::status::Notes;
 use crate::weights::{self, Shelf, Weights};
 
 /// What everyone in a swarm hears.
 const TOPIC: &str = "rounds/1";
+/// Who is ready for the next round. Rounds could be opened without it; with it they are opened when everyone is, and no later.
+const READY: &str = "ready/1";
 /// How often the machine is told that time passes.
 const TICK: Duration = Duration::from_millis(100);
 /// The most that blobs take on the disk.
@@ -109,6 +112,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
     shelf.put(woken.weights);
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
     let subscription = handle.subscribe(TOPIC, TopicRules::default()).await?;
+    let paces = handle.subscribe(READY, TopicRules { message_bytes: 64, ..TopicRules::default() }).await?;
     let (words_in, words) = mpsc::channel(256);
     let (deeds, deeds_out) = mpsc::channel(256);
     let rounds = match &options.invite.place {
@@ -134,7 +138,9 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
     };
     // Only the ledger speaks: when it has ended, there is nothing more to hear.
     drop(words_in);
+    let charter_period = Duration::from_millis(charter.round.period_ms);
     let node = Node {
+        peer,
         names: BTreeMap::from([(me, peer)]),
         me,
         charter,
@@ -150,7 +156,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         fetching: JoinSet::new(),
         rounds,
         newest: resumed.unwrap_or(0),
-        quiet_since: Instant::now(),
+        pace: Pace::new(charter_period),
         learned: woken.learned.unwrap_or(0),
         done: 0,
         wanted: options.rounds,
@@ -159,7 +165,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         part: Part::default(),
         peers: None,
     };
-    node.run(unfinished.effects, thoughts, subscription, words, stop).await
+    node.run(unfinished.effects, thoughts, [subscription, paces], words, stop).await
 }
 
 /// Where rounds come from.
@@ -171,6 +177,7 @@ enum Rounds {
 
 struct Node {
     me: NodeId,
+    peer: PeerId,
     charter: Charter,
     journal: Journal,
     mind: Mind,
@@ -188,8 +195,7 @@ struct Node {
     rounds: Rounds,
     /// The newest round that was opened.
     newest: u64,
-    /// Since when nothing was opened or learned.
-    quiet_since: Instant,
+    pace: Pace,
     /// The last round that was learned in.
     learned: u64,
     /// How many were since the start.
@@ -226,7 +232,7 @@ impl Node {
         mut self,
         unfinished: Vec<Effect>,
         mut thoughts: mpsc::Receiver<Thought>,
-        mut subscription: Subscription,
+        [mut subscription, mut paces]: [Subscription; 2],
         mut words: mpsc::Receiver<Word>,
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
@@ -244,6 +250,7 @@ impl Node {
                     None => return Err(Error::Stopped { part: "mind", why: "its thread ended".to_owned() }),
                 },
                 Some(message) = subscription.next(), if !self.alone => self.heard(message).await?,
+                Some(mut message) = paces.next() => self.pace.heard(&mut message, self.newest),
                 Some(word) = words.recv() => self.word(word).await?,
                 Some(fetched) = self.fetching.join_next() => {
                     if let Ok(fetched) = fetched {
@@ -292,9 +299,9 @@ impl Node {
         }
         if self.leaving.is_none() {
             match self.rounds {
-                // Whoever opened rounds has gone, or there were none yet.
-                Rounds::OfChain if self.quiet_since.elapsed().as_millis() as u64 > self.charter.round.period_ms => {
-                    self.ready();
+                Rounds::OfChain if !self.alone && self.pace.is_time(self.newest) => {
+                    // A ledger that is too busy to hear it is told again.
+                    let _ = self.deeds.try_send(Deed::Ready { round: self.newest });
                 }
                 Rounds::OfChain => {}
                 Rounds::ByClock => {
@@ -311,7 +318,7 @@ impl Node {
 
     async fn opened(&mut self, round: u64, seed: Seed) -> Result<()> {
         self.newest = self.newest.max(round);
-        self.quiet_since = Instant::now();
+        self.pace.opened();
         if self.leaving.is_some() {
             return Ok(());
         }
@@ -319,13 +326,10 @@ impl Node {
         self.step(Event::Opened { round, seed }).await
     }
 
-    /// Says that another round may begin.
-    fn ready(&mut self) {
-        self.quiet_since = Instant::now();
-        if !self.alone {
-            // A ledger that is too busy to hear it is told again.
-            let _ = self.deeds.try_send(Deed::Ready { round: self.newest });
-        }
+    /// Says that this node is ready for another round. The one that hears nobody says so too: it is to have as many rounds.
+    async fn ready(&mut self) {
+        self.pace.ready(self.peer, self.newest);
+        let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
     }
 
     async fn word(&mut self, word: Word) -> Result<()> {
@@ -389,7 +393,7 @@ impl Node {
                     if self.done.is_multiple_of(EXAM_EVERY) {
                         self.mind.put(Job::Examine { round, count: EXAM });
                     }
-                    self.ready();
+                    self.ready().await;
                 }
                 Ok(())
             }
@@ -570,9 +574,7 @@ fn start_network(options: &Options, charter: &Charter, peers: PathBuf) -> Result
     };
     (config.lan, config.port_mapping) = (options.look_around, options.look_around);
     config.folder = Some(peers);
-    if !options.alone {
-        config.bootstrap.clone_from(&options.invite.peers);
-    }
+    config.bootstrap.clone_from(&options.invite.peers);
     let (handle, mut events) = Network::start(config)?;
     tokio::spawn(async move {
         while let Some(event) = events.next().await {

@@ -213,6 +213,7 @@ impl Ledger {
         let mut wait = least;
         let mut troubled = false;
         let mut leaving: Option<Instant> = None;
+        let mut next_look = Instant::now();
         loop {
             if leaving.is_some_and(|since| since.elapsed() > FAREWELL || self.plays.values().all(|p| p.kept().is_none())) {
                 break;
@@ -228,9 +229,11 @@ impl Ledger {
                     }
                     continue;
                 }
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep_until(next_look.into()) => {}
             }
-            match self.look(&mut follower, &mut acts).await {
+            let looked = self.look(&mut follower, &mut acts).await;
+            next_look = Instant::now() + wait;
+            match looked {
                 Ok(()) => {
                     wait = least;
                     if std::mem::take(&mut troubled) {
@@ -268,6 +271,8 @@ impl Ledger {
                     play.thinks(opinions.into_iter().filter_map(of).collect());
                 }
             }
+            // Said again, it is no later than when it was said first.
+            Deed::Ready { round } if self.ready.is_some_and(|(of, _)| of == round) => {}
             Deed::Ready { round } => self.ready = Some((round, Instant::now())),
             Deed::Leave => {}
         }
