@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use chain::{Account, Chain, Identity, Key, Patience};
 use net::blob::{Blobs, Store, Uploads};
 use net::{Config, Handle, Message, Network, PeerId, Subscription, TopicRules};
-use swarm::{Beacon, Charter, Effect, Entry, Event, Finding, Memory, NodeId, Seed, Verdict};
+use swarm::{Beacon, Charter, Effect, Entry, Event, Finding, Memory, NodeId, Play, Seed, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -34,6 +34,8 @@ const READY: &str = "ready/1";
 const TICK: Duration = Duration::from_millis(100);
 /// The most that blobs take on the disk.
 const BLOB_BYTES: u64 = 1 << 30;
+/// Who joins in a later round than this has missed something.
+const LATE: u64 = 3;
 /// Questions of an examination, and rounds from one to the next.
 const EXAM: usize = 256;
 const EXAM_EVERY: u64 = 10;
@@ -84,10 +86,11 @@ pub struct Options {
 pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Future<Output = ()>) -> Result<()> {
     let charter = options.invite.charter.clone();
     let folder = options.home.swarm(&charter.id())?;
-    let (mind, thoughts, woken) = Mind::wake(&charter, &folder, options.threads, options.memory_bytes)?;
+    let played = if options.alone { by_itself(&charter) } else { charter.clone() };
+    let (mind, thoughts, woken) = Mind::wake(&played, &folder, options.threads, options.memory_bytes)?;
     let peer = PeerId::from_public_key(&options.identity.peer().public())?;
     let me = NodeId::of(peer.public_key());
-    let newcomer = || Memory::new(charter.id(), me, Seed(net::new_secret()));
+    let newcomer = || Memory::new(played.id(), me, Seed(net::new_secret()));
     let (journal, unfinished) = Journal::open(&folder.join("log"), &woken.parts, woken.learned, newcomer)?;
     let resumed = journal.flock().round();
     for (round, lessons, root) in unfinished.learned {
@@ -111,7 +114,10 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
     let shelf = Shelf::default();
     shelf.put(woken.weights);
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
-    let subscription = handle.subscribe(TOPIC, TopicRules::default()).await?;
+    let subscription = match options.alone {
+        true => None,
+        false => Some(handle.subscribe(TOPIC, TopicRules::default()).await?),
+    };
     let paces = handle.subscribe(READY, TopicRules { message_bytes: 64, ..TopicRules::default() }).await?;
     let (words_in, words) = mpsc::channel(256);
     let (deeds, deeds_out) = mpsc::channel(256);
@@ -157,6 +163,7 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         rounds,
         newest: resumed.unwrap_or(0),
         pace: Pace::new(charter_period),
+        late: false,
         learned: woken.learned.unwrap_or(0),
         done: 0,
         wanted: options.rounds,
@@ -165,7 +172,16 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
         part: Part::default(),
         peers: None,
     };
-    node.run(unfinished.effects, thoughts, [subscription, paces], words, stop).await
+    node.run(unfinished.effects, thoughts, subscription, paces, words, stop).await
+}
+
+/// The same for a node that hears nobody: what it would learn from others' answers, it answers itself, so that it learns from as many.
+fn by_itself(charter: &Charter) -> Charter {
+    let mut alone = charter.clone();
+    if let Play::Share { own, foreign } = &mut alone.game {
+        (*own, *foreign) = (own.saturating_add(*foreign), 0);
+    }
+    alone
 }
 
 /// Where rounds come from.
@@ -196,6 +212,8 @@ struct Node {
     /// The newest round that was opened.
     newest: u64,
     pace: Pace,
+    /// Whether the others have begun long ago, and this node is new.
+    late: bool,
     /// The last round that was learned in.
     learned: u64,
     /// How many were since the start.
@@ -219,12 +237,17 @@ struct Part {
     answer_ms: u64,
 }
 
-/// What came of fetching weights for an audit.
+/// What came of fetching a peer's weights, and what they are for.
 struct Fetched {
-    round: u64,
-    peer: NodeId,
     weights: std::result::Result<Option<Weights>, Error>,
-    claims: Vec<swarm::Claim>,
+    wanted: Wanted,
+}
+
+enum Wanted {
+    /// To see whether the peer said what it says it did.
+    Audit { round: u64, peer: NodeId, claims: Vec<swarm::Claim> },
+    /// To begin where the others are.
+    Start,
 }
 
 impl Node {
@@ -232,7 +255,8 @@ impl Node {
         mut self,
         unfinished: Vec<Effect>,
         mut thoughts: mpsc::Receiver<Thought>,
-        [mut subscription, mut paces]: [Subscription; 2],
+        mut subscription: Option<Subscription>,
+        mut paces: Subscription,
         mut words: mpsc::Receiver<Word>,
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
@@ -249,7 +273,7 @@ impl Node {
                     Some(thought) => self.thought(thought).await?,
                     None => return Err(Error::Stopped { part: "mind", why: "its thread ended".to_owned() }),
                 },
-                Some(message) = subscription.next(), if !self.alone => self.heard(message).await?,
+                Some(message) = next(&mut subscription) => self.heard(message).await?,
                 Some(mut message) = paces.next() => self.pace.heard(&mut message, self.newest),
                 Some(word) = words.recv() => self.word(word).await?,
                 Some(fetched) = self.fetching.join_next() => {
@@ -317,6 +341,9 @@ impl Node {
     }
 
     async fn opened(&mut self, round: u64, seed: Seed) -> Result<()> {
+        if self.newest == 0 && round > LATE && self.rounds == Rounds::OfChain && self.learned == 0 {
+            self.late = !self.alone;
+        }
         self.newest = self.newest.max(round);
         self.pace.opened();
         if self.leaving.is_some() {
@@ -441,8 +468,16 @@ impl Node {
     }
 
     async fn fetched(&mut self, fetched: Fetched) -> Result<()> {
-        let Fetched { round, peer, weights, claims } = fetched;
-        match weights {
+        let (round, peer, claims) = match fetched.wanted {
+            Wanted::Audit { round, peer, claims } => (round, peer, claims),
+            Wanted::Start => {
+                if let Ok(Some(weights)) = fetched.weights {
+                    self.mind.put(Job::TakeUp { weights });
+                }
+                return Ok(());
+            }
+        };
+        match fetched.weights {
             Ok(Some(weights)) => {
                 self.mind.put(Job::Audit { round, peer, weights, claims });
                 Ok(())
@@ -453,6 +488,24 @@ impl Node {
                 self.audited(round, peer, Finding::Undone).await
             }
         }
+    }
+
+    /// A newcomer begins where the others are: with the weights of the peer whose answers are worth most.
+    fn begin_where_others_are(&mut self) {
+        let Some((teacher, root, _)) = self.journal.flock().teachers().into_iter().next() else { return };
+        self.late = false;
+        self.fetch(teacher, root, Wanted::Start);
+    }
+
+    /// Fetches a peer's weights in the background; false if nobody knows who that is.
+    fn fetch(&mut self, peer: NodeId, root: [u8; 32], wanted: Wanted) -> bool {
+        let Some(of) = self.names.get(&peer).copied() else { return false };
+        let (handle, blobs, config) = (self.handle.clone(), self.blobs.clone(), self.mind.config().clone());
+        self.fetching.spawn(async move {
+            let weights = weights::fetch(&handle, &blobs, of, Some(root), &config).await;
+            Fetched { weights, wanted }
+        });
+        true
     }
 
     async fn apply(&mut self, effect: Effect) -> Result<()> {
@@ -475,14 +528,9 @@ impl Node {
                 self.mind.put(Job::Learn { round, lessons });
             }
             Effect::Audit { round, peer, root, claims } => {
-                let Some(of) = self.names.get(&peer).copied() else {
+                if !self.fetch(peer, root, Wanted::Audit { round, peer, claims }) {
                     return Box::pin(self.audited(round, peer, Finding::Undone)).await;
-                };
-                let (handle, blobs, config) = (self.handle.clone(), self.blobs.clone(), self.mind.config().clone());
-                self.fetching.spawn(async move {
-                    let weights = weights::fetch(&handle, &blobs, of, Some(root), &config).await;
-                    Fetched { round, peer, weights, claims }
-                });
+                }
             }
             Effect::Commit { round, root } => self.deed(Deed::Made { round, root }).await,
             Effect::Scores { round, of } => {
@@ -513,6 +561,7 @@ impl Node {
     async fn logged(&mut self, entry: Entry) {
         match entry {
             Entry::Said { stage: 0, reward, .. } => self.part.reward = f64::from(reward),
+            Entry::Heard { .. } if self.late => self.begin_where_others_are(),
             Entry::Unheard { peer } => {
                 let why = "it broke the rules too often, or lied".to_owned();
                 self.tell(Report::Heard { peer: self.name(peer), heard: false, why }).await;
@@ -544,6 +593,14 @@ impl Node {
 
     async fn tell(&mut self, report: Report) {
         self.reports.tell(report).await;
+    }
+}
+
+/// The next message, of whoever hears any.
+async fn next(subscription: &mut Option<Subscription>) -> Option<Message> {
+    match subscription {
+        Some(subscription) => subscription.next().await,
+        None => std::future::pending().await,
     }
 }
 

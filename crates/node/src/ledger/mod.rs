@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use play::{Act, Terms, Play};
 
 /// A peer's public key, as the chain and the network both know it.
-pub type Peer = [u8; 33];
+pub(crate) type Peer = [u8; 33];
 
 /// What no agent is called: they are numbered from 1.
 const NOBODY: AgentId = AgentId(0);
@@ -41,7 +41,7 @@ const TURN: Duration = Duration::from_millis(250);
 
 /// What the chain has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
+pub(crate) enum Word {
     /// A round was opened. Its seed is for drawing its tasks.
     Opened { round: u64, seed: [u8; 32] },
     /// This node was paid.
@@ -56,7 +56,7 @@ pub enum Word {
 
 /// What the node has for the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub(crate) enum Deed {
     /// What this node made in a round.
     Made { round: u64, root: [u8; 32] },
     /// What it thinks of the others, 0 to 254.
@@ -69,7 +69,7 @@ pub enum Deed {
 
 /// A node's place in a swarm on a chain.
 #[derive(Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     chain: Chain,
     swarm: SwarmId,
     rules: Rules,
@@ -125,7 +125,7 @@ impl Ledger {
     /// Takes a node's place: checks that the swarm on the chain is the one that is meant, registers and stakes.
     ///
     /// `spec` is the charter's id, which the swarm was made with.
-    pub async fn join(
+    pub(crate) async fn join(
         account: Account,
         key: &PeerKey,
         swarm: SwarmId,
@@ -159,7 +159,7 @@ impl Ledger {
     }
 
     /// Watches a swarm's rounds without a place in it.
-    pub async fn watch(
+    pub(crate) async fn watch(
         chain: Chain,
         swarm: SwarmId,
         spec: [u8; 32],
@@ -185,17 +185,17 @@ impl Ledger {
     }
 
     /// Who the node is on the chain, if it has a place there.
-    pub fn agent(&self) -> Option<AgentId> {
+    pub(crate) fn agent(&self) -> Option<AgentId> {
         self.actor.as_ref().map(|actor| actor.agent)
     }
 
     /// Which chain.
-    pub fn chain(&self) -> &Chain {
+    pub(crate) fn chain(&self) -> &Chain {
         &self.chain
     }
 
     /// Plays until told to leave, or until nobody tells it anything any more.
-    pub async fn run(mut self, mut deeds: mpsc::Receiver<Deed>) {
+    pub(crate) async fn run(mut self, mut deeds: mpsc::Receiver<Deed>) {
         let chain = self.chain.clone();
         let begin = match self.kept.block {
             Some(block) => block,

@@ -110,7 +110,7 @@ async fn fly(options: &Options) -> Done {
             _ = tokio::signal::ctrl_c(), if !leaving => {
                 leaving = true;
                 if !json {
-                    say!("\nleaving: each node finishes what it is at");
+                    say!("\nleaving: each node is examined, saved, and paid for its last rounds; this takes half a minute");
                 }
                 colony.farewell();
             }
@@ -149,16 +149,28 @@ fn charter(options: &Options) -> Done<Charter> {
             let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
             Charter::from_toml(&text).map_err(|e| format!("{}: {e}", file.display()))?
         }
-        None => Charter::new(),
+        None => usual(),
     };
     if !options.env.is_empty() {
         charter.environments = options.env.iter().map(|name| Practised::new(name)).collect();
+        if options.swarm.is_none() {
+            // Room for the questions of any of them.
+            charter.answers = Charter::new().answers;
+        }
     }
     if let Some(game) = &options.game {
         charter.game = play(game, charter.game)?;
     }
     charter.check()?;
     Ok(charter)
+}
+
+/// What is flown without a charter: words backwards, with no more room than they need, so that a round takes about a second.
+fn usual() -> Charter {
+    let mut charter = Charter::new();
+    charter.game = Play::Share { own: 8, foreign: 24 };
+    (charter.answers.prompt, charter.answers.tokens) = (12, 10);
+    charter
 }
 
 /// A game by name: as the charter has it, if it is that one, else with the usual numbers.
