@@ -21,17 +21,15 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
         return Err("BENCH_GGUF names no file: `cargo xtask bench gguf` fetches one".into());
     };
     let new = if bench.quick { 8 } else { NEW };
-    bench.report.open("gguf", &format!("{new} tokens answered to one prompt, prompt read; {}", path.display()));
+    bench
+        .report
+        .open("gguf", &format!("{new} tokens answered to one prompt, prompt read; {}", path.display()));
     let llama = Torch::llama();
     let files = Files::open(&path)?;
     let language = files.language()?;
     let prompt = language.prompt(&[Message::new("user", "Why is the sky blue?")])?;
-    let request = Request {
-        prompt: prompt.clone(),
-        seed: 0,
-        sampling: Sampling::GREEDY,
-        until: Until::new(new, &[]),
-    };
+    let request =
+        Request { prompt: prompt.clone(), seed: 0, sampling: Sampling::GREEDY, until: Until::new(new, &[]) };
     for threads in [1, 2] {
         let (device, limits) = (Device::cpu(threads), Limits::default());
         let speaker = |model: &Model| Speaker::new(model, 1, prompt.len() + new, limits);

@@ -449,7 +449,8 @@ fn pieces_are_joined_by_their_scores() {
         };
         let kind = |i: usize| [2, 3, 3].get(i).copied().unwrap_or(if i < 259 { 6 } else { 1 });
         let kinds = (0..tokens.len()).flat_map(|i| i32::to_le_bytes(kind(i))).collect();
-        let score = |token: &String| scores.iter().find(|(piece, _)| piece == token).map_or(-1e9, |(_, s)| *s);
+        let score =
+            |token: &String| scores.iter().find(|(piece, _)| piece == token).map_or(-1e9, |(_, s)| *s);
         let scores = tokens.iter().flat_map(|token| f32::to_le_bytes(score(token))).collect();
         file.value("tokenizer.ggml.model", 8, &gguf_text("llama"));
         file.texts("tokenizer.ggml.tokens", &tokens);

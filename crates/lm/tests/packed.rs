@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use exact::{Device, Limits};
 use gguf::Gguf;
 use lm::{
-    Checker, Config, Error, Files, Finding, Learner, Likelihoods, Model, Objective, Optimiser, Packing, Request,
-    RopeScaling, Sampling, Speaker, Until, plan_speaker, plan_speaker_of,
+    Checker, Config, Error, Files, Finding, Learner, Likelihoods, Model, Objective, Optimiser, Packing,
+    Request, RopeScaling, Sampling, Speaker, Until, plan_speaker, plan_speaker_of,
 };
 
 /// A shape whose rows are whole blocks of every kind.
@@ -57,7 +57,8 @@ fn file(packing: Packing, tied: bool) -> PathBuf {
             (*kind, *bytes) = (packing, blocks(packing, dims.iter().product::<u64>() as usize, i));
         }
     }
-    let path = std::env::temp_dir().join(format!("starling-packed-{packing:?}-{tied}-{}.gguf", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("starling-packed-{packing:?}-{tied}-{}.gguf", std::process::id()));
     std::fs::write(&path, file.bytes()).unwrap();
     path
 }
@@ -82,8 +83,9 @@ fn a_packed_model_is_the_model_it_stands_for() {
             let mut last = (0, 0);
             let device = Device::cpu(2);
             let whole = files.load(&device, Limits::default(), &mut |_, _| {}).unwrap();
-            let packed =
-                files.load_packed(&device, Limits::default(), &mut |done, total| last = (done, total)).unwrap();
+            let packed = files
+                .load_packed(&device, Limits::default(), &mut |done, total| last = (done, total))
+                .unwrap();
             std::fs::remove_file(&path).unwrap();
             assert_eq!(last.0, last.1);
             assert!(packed.is_packed() && !whole.is_packed());
@@ -107,7 +109,8 @@ fn a_packed_model_is_the_model_it_stands_for() {
                 Speaker::new(model, 2, 40, Limits::default()).unwrap().answer(&requests()).unwrap()
             });
             assert_eq!(ours, theirs);
-            let findings = Checker::new(&elsewhere, 2, 40, Limits::default()).unwrap().check(&theirs).unwrap();
+            let findings =
+                Checker::new(&elsewhere, 2, 40, Limits::default()).unwrap().check(&theirs).unwrap();
             assert_eq!(findings, vec![Finding::Holds; 3]);
             assert!(Likelihoods::new(&packed, 1, 8, Limits::default()).is_ok());
 
@@ -141,7 +144,8 @@ fn a_packed_model_does_not_move() {
     // Saved, it is an ordinary folder of the numbers it stands for.
     let folder = std::env::temp_dir().join(format!("starling-unpacked-{}", std::process::id()));
     packed.save(&folder, None).unwrap();
-    let again = Files::open(&folder).unwrap().load(&Device::cpu(1), Limits::default(), &mut |_, _| {}).unwrap();
+    let again =
+        Files::open(&folder).unwrap().load(&Device::cpu(1), Limits::default(), &mut |_, _| {}).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(again.root().unwrap(), packed.root().unwrap());
     assert!(!again.is_packed());
@@ -155,12 +159,16 @@ fn a_file_that_is_not_the_model_it_says_is_refused() {
         let mut file = Gguf::of(&model, "llama", Packing::Q8_0);
         change(&mut file);
         std::fs::write(&path, file.bytes()).unwrap();
-        let error = Files::open(&path).unwrap().load_packed(&Device::cpu(1), Limits::default(), &mut |_, _| {});
+        let error =
+            Files::open(&path).unwrap().load_packed(&Device::cpu(1), Limits::default(), &mut |_, _| {});
         error.unwrap_err().to_string()
     };
     let at = |file: &Gguf| file.tensors.iter().position(|t| t.0 == "blk.1.ffn_up.weight").unwrap();
     let error = refused(&|file| file.tensors[at(file)].1 = vec![128, 512]);
-    assert!(error.contains("mlp.up_proj.weight: is [512, 128] and the configuration wants [256, 256]"), "{error}");
+    assert!(
+        error.contains("mlp.up_proj.weight: is [512, 128] and the configuration wants [256, 256]"),
+        "{error}"
+    );
     let error = refused(&|file| drop(file.tensors.remove(at(file))));
     assert!(error.contains("mlp.up_proj.weight: is missing"), "{error}");
     std::fs::remove_file(&path).unwrap();
