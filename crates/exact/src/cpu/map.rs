@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use super::lanes::{Aligned, kernel};
-use super::narrow;
+use super::narrow::{self, MODERATE, NORMAL, NUMBER, SMALL};
 use crate::program::op::{BinaryFn, CompareFn, UnaryFn};
 use crate::spec::math::{self, canon};
 
@@ -28,15 +28,15 @@ kernel! {
                 UnaryFn::Neg => each1(n, x, out, |x| -x),
                 UnaryFn::Abs => each1(n, x, out, f32::abs),
                 UnaryFn::Sqrt => each1(n, x, out, f32::sqrt),
-                UnaryFn::Rsqrt => each1_by(n, x, out, narrow::rsqrt::<F>, math::rsqrt::<F>),
+                UnaryFn::Rsqrt => each1_by(n, x, out, NORMAL, narrow::rsqrt::<F>, math::rsqrt::<F>),
                 UnaryFn::Recip => each1(n, x, out, |x| 1.0 / x),
-                UnaryFn::Exp => each1_by(n, x, out, narrow::exp::<F>, math::exp::<F>),
-                UnaryFn::Log => each1_by(n, x, out, narrow::log::<F>, math::log::<F>),
-                UnaryFn::Tanh => each1_by(n, x, out, narrow::tanh::<F>, math::tanh::<F>),
-                UnaryFn::Sin => each1_by(n, x, out, narrow::sin::<F>, math::sin::<F>),
-                UnaryFn::Cos => each1_by(n, x, out, narrow::cos::<F>, math::cos::<F>),
-                UnaryFn::Sigmoid => each1_by(n, x, out, narrow::sigmoid::<F>, math::sigmoid::<F>),
-                UnaryFn::Silu => each1_by(n, x, out, narrow::silu::<F>, math::silu::<F>),
+                UnaryFn::Exp => each1_by(n, x, out, MODERATE, narrow::exp::<F>, math::exp::<F>),
+                UnaryFn::Log => each1_by(n, x, out, NORMAL, narrow::log::<F>, math::log::<F>),
+                UnaryFn::Tanh => each1_by(n, x, out, NUMBER, narrow::tanh::<F>, math::tanh::<F>),
+                UnaryFn::Sin => each1_by(n, x, out, SMALL, narrow::sin::<F>, math::sin::<F>),
+                UnaryFn::Cos => each1_by(n, x, out, SMALL, narrow::cos::<F>, math::cos::<F>),
+                UnaryFn::Sigmoid => each1_by(n, x, out, MODERATE, narrow::sigmoid::<F>, math::sigmoid::<F>),
+                UnaryFn::Silu => each1_by(n, x, out, MODERATE, narrow::silu::<F>, math::silu::<F>),
                 UnaryFn::Gelu => each1(n, x, out, math::gelu::<F>),
                 UnaryFn::Relu => each1(n, x, out, math::relu),
             }
@@ -60,9 +60,10 @@ kernel! {
                     n,
                     [a, b],
                     [out.cast()],
+                    MODERATE,
                     |[x, dy]| {
-                        let (y, right) = narrow::silu_grad::<F>(x, dy);
-                        ([canon(y).to_bits()], right)
+                        let (y, key) = narrow::silu_grad::<F>(x, dy);
+                        ([canon(y).to_bits()], key)
                     },
                     |[x, dy]| [canon(math::silu_grad::<F>(x, dy)).to_bits()],
                 ),
@@ -105,7 +106,7 @@ kernel! {
 }
 
 /// Elements that are worked on at a time.
-const CHUNK: usize = 256;
+const CHUNK: usize = 1024;
 
 /// `outs[..][i] = f(inputs[..][i])`, the results as bits. The loop under every elementwise kernel.
 #[inline(always)]
@@ -116,11 +117,11 @@ pub(super) unsafe fn each<const N: usize, const M: usize>(
     f: impl Fn([f32; N]) -> [u32; M],
 ) {
     // SAFETY: the caller's contract.
-    unsafe { each_by(n, inputs, outs, |x| (f(x), true), &f) }
+    unsafe { each_by(n, inputs, outs, 1, |x| (f(x), 0), &f) }
 }
 
-/// As [`each`], with a short form that tells whether it is right. Where it is not, the chunk is done again by the long
-/// form, which must agree with it elsewhere.
+/// As [`each`], with a short form that gives a key as well, and is right where that is below the limit. Where it is not, the
+/// chunk is done again by the long form, which must agree with it elsewhere.
 ///
 /// An input that is an output too is copied, a chunk at a time: the loop then never reads what it writes, which is
 /// what it takes to become vector code; and a scalar is repeated, so that there is one loop for all forms.
@@ -129,7 +130,8 @@ pub(super) unsafe fn each_by<const N: usize, const M: usize>(
     n: usize,
     inputs: [Operand; N],
     outs: [*mut u32; M],
-    short: impl Fn([f32; N]) -> ([u32; M], bool),
+    limit: u32,
+    short: impl Fn([f32; N]) -> ([u32; M], u32),
     long: impl Fn([f32; N]) -> [u32; M],
 ) {
     let mut copies = Aligned([[const { MaybeUninit::<f32>::uninit() }; CHUNK]; N]);
@@ -160,13 +162,13 @@ pub(super) unsafe fn each_by<const N: usize, const M: usize>(
                     *out.add(j) = result;
                 }
             };
-            let mut all_right = true;
+            let mut greatest = 0;
             for j in 0..len {
-                let (results, right) = short(read(j));
+                let (results, key) = short(read(j));
                 write(j, results);
-                all_right &= right;
+                greatest = key.max(greatest);
             }
-            if !all_right {
+            if greatest >= limit {
                 for j in 0..len {
                     write(j, long(read(j)));
                 }
@@ -186,15 +188,16 @@ unsafe fn each1_by(
     n: usize,
     x: *const f32,
     out: *mut f32,
-    short: impl Fn(f32) -> (f32, bool),
+    limit: u32,
+    short: impl Fn(f32) -> (f32, u32),
     long: impl Fn(f32) -> f32,
 ) {
     let short = |[x]: [f32; 1]| {
-        let (y, right) = short(x);
-        ([y.to_bits()], right)
+        let (y, key) = short(x);
+        ([y.to_bits()], key)
     };
     // SAFETY: the caller's contract.
-    unsafe { each_by(n, [Operand::Slice(x)], [out.cast()], short, |[x]| [canon(long(x)).to_bits()]) }
+    unsafe { each_by(n, [Operand::Slice(x)], [out.cast()], limit, short, |[x]| [canon(long(x)).to_bits()]) }
 }
 
 #[inline(always)]

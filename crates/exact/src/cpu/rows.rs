@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::lanes::{Aligned, fetch, kernel};
 use super::map::Operand::Slice;
 use super::map::{each, each_by};
-use super::narrow;
+use super::narrow::{self, MODERATE};
 use super::reduce::{COLUMNS, LANES, fold_columns, fold_row, max_of_row, tree};
 use crate::spec::math::{Fma, canon, exp, log, rsqrt, silu, silu_grad};
 
@@ -102,13 +102,13 @@ pub(crate) unsafe fn exp_sum<F: Fma>(n: usize, x: *const f32, m: f32, keep: impl
             for j in len..whole {
                 *own.add(j) = m;
             }
-            let mut all_right = true;
+            let mut greatest = 0;
             for j in 0..whole {
-                let (y, right) = narrow::exp::<F>(*own.add(j) - m);
+                let (y, key) = narrow::exp::<F>(*own.add(j) - m);
                 *e.add(j) = y;
-                all_right &= right;
+                greatest = key.max(greatest);
             }
-            if !all_right {
+            if greatest >= MODERATE {
                 for j in 0..whole {
                     *e.add(j) = exp::<F>(*own.add(j) - m);
                 }
@@ -202,10 +202,10 @@ kernel! {
                 let grad = |x: f32| exp::<F>(x - m) * scale * -g;
                 let of_token = grad(*x.add(id)) + g;
                 let short = |[x]: [f32; 1]| {
-                    let (e, right) = narrow::exp::<F>(x - m);
-                    ([stored(e * scale * -g)], right)
+                    let (e, key) = narrow::exp::<F>(x - m);
+                    ([stored(e * scale * -g)], key)
                 };
-                each_by(n, [Slice(x)], [dx.cast()], short, |[x]| [stored(grad(x))]);
+                each_by(n, [Slice(x)], [dx.cast()], MODERATE, short, |[x]| [stored(grad(x))]);
                 *dx.add(id) = canon(of_token);
             }
         }
@@ -221,9 +221,10 @@ kernel! {
                 n,
                 [Slice(gate), Slice(up)],
                 [y.cast()],
+                MODERATE,
                 |[gate, up]| {
-                    let (s, right) = narrow::silu::<F>(gate);
-                    ([stored(s * up)], right)
+                    let (s, key) = narrow::silu::<F>(gate);
+                    ([stored(s * up)], key)
                 },
                 |[gate, up]| [stored(silu::<F>(gate) * up)],
             );
@@ -245,10 +246,11 @@ kernel! {
                 n,
                 inputs,
                 [dgate.cast(), dup.cast()],
+                MODERATE,
                 |[gate, up, dy]| {
-                    let ((dgate, right), (s, _)) =
+                    let ((dgate, key), (s, _)) =
                         (narrow::silu_grad::<F>(gate, dy * up), narrow::silu::<F>(gate));
-                    ([stored(dgate), stored(dy * s)], right)
+                    ([stored(dgate), stored(dy * s)], key)
                 },
                 |[gate, up, dy]| [stored(silu_grad::<F>(gate, dy * up)), stored(dy * silu::<F>(gate))],
             );

@@ -27,6 +27,8 @@ pub(crate) fn canon(x: f32) -> f32 {
 
 /// How a fused multiply-add is computed. Both ways give the same bits (but for the payload of a NaN).
 pub(crate) trait Fma: Copy {
+    /// Whether it costs what a product does.
+    const CHEAP: bool;
     /// `a * b + c`, rounded once.
     fn fma(a: f32, b: f32, c: f32) -> f32;
 }
@@ -40,6 +42,7 @@ pub(crate) struct Hard;
 pub(crate) struct Soft;
 
 impl Fma for Hard {
+    const CHEAP: bool = true;
     #[inline(always)]
     fn fma(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
@@ -47,6 +50,7 @@ impl Fma for Hard {
 }
 
 impl Fma for Soft {
+    const CHEAP: bool = false;
     /// The product of two 24-bit significands is exact in 53 bits. The sum is not: were it rounded to nearest
     /// twice, ties would go astray. So it is truncated, and its last bit set when anything was cut off ("round
     /// to odd"): that bit lies below the 24 that stay, and tells the second rounding on which side of a tie
@@ -100,7 +104,7 @@ fn scale(y: f32, n: i32) -> f32 {
 
 /// `c[0] x^(N-1) + ... + c[N-1]` by Horner's rule.
 #[inline(always)]
-fn horner<F: Fma, const N: usize>(c: [f32; N], x: f32) -> f32 {
+pub(crate) fn horner<F: Fma, const N: usize>(c: [f32; N], x: f32) -> f32 {
     let mut p = c[0];
     for &c in &c[1..] {
         p = F::fma(p, x, c);
@@ -113,14 +117,20 @@ const EXP: [f32; 5] = [0.00138201355, 0.0083686858, 0.0416682735, 0.166665211, 0
 /// ln 2 in two parts: the first has so few bits that n times it is exact for every n that occurs.
 const LN2: [f32; 2] = [0.693145752, 1.42860677e-6];
 
+/// To round to an integer n. The 127 is the bias of exponents: where 2^n is wanted, a compiler finds it one shift away.
+const BIASED: f32 = ROUND + 127.0;
+
 /// `e^x = (1 + t) 2^n` with |t| < 1/2, for -150 <= x <= 88.8.
 ///
-/// `x = n ln 2 + r` with n an integer and |r| <= ln(2)/2, hence `e^x = 2^n e^r`. The 127 in the rounding is the bias of
-/// exponents: where 2^n is wanted, a compiler finds it one shift away.
+/// `x = n ln 2 + r` with n an integer and |r| <= ln(2)/2, hence `e^x = 2^n e^r`.
 #[inline(always)]
 pub(crate) fn exp_parts<F: Fma>(x: f32) -> (f32, i32) {
-    const BIASED: f32 = ROUND + 127.0;
-    let sum = F::fma(x, std::f32::consts::LOG2_E, BIASED);
+    exp_parts_of::<F>(x, F::fma(x, std::f32::consts::LOG2_E, BIASED))
+}
+
+/// The same, given `x log2(e)` rounded to n by [`BIASED`].
+#[inline(always)]
+fn exp_parts_of<F: Fma>(x: f32, sum: f32) -> (f32, i32) {
     let n = sum - BIASED;
     let r = F::fma(n, -LN2[0], x);
     let r = F::fma(n, -LN2[1], r);
@@ -194,7 +204,8 @@ pub(crate) fn tanh<F: Fma>(x: f32) -> f32 {
     let u = a * a;
     let small = F::fma(horner::<F, 6>(TANH, u), u * a, a);
     let c = if a > 9.5 { 9.5 } else { a };
-    let (t, n) = exp_parts::<F>(c + c);
+    // Of twice c; the doubling is exact on either side, and n need not wait for it.
+    let (t, n) = exp_parts_of::<F>(c + c, F::fma(c, 2.0 * std::f32::consts::LOG2_E, BIASED));
     let large = 1.0 - 2.0 / F::fma(t + 1.0, pow2(n), 1.0);
     let y = if a < 0.625 { small } else { large };
     f32::from_bits(y.to_bits() | (x.to_bits() & 0x8000_0000))

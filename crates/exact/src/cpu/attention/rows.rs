@@ -1,7 +1,7 @@
 //! What attention does to the rows of scores between its products.
 
 use crate::cpu::lanes::{fetch, kernel};
-use crate::cpu::narrow;
+use crate::cpu::narrow::{self, MODERATE};
 use crate::cpu::reduce::{LANES, tree};
 use crate::spec::math::{Fma, canon, exp};
 
@@ -89,9 +89,9 @@ fn weights<F: Fma>(s: [f32; STEP], max: f32) -> [f32; STEP] {
     let mut e = s;
     let mut all_right = true;
     for e in &mut e {
-        let (y, right) = narrow::exp::<F>(*e - max);
+        let (y, key) = narrow::exp::<F>(*e - max);
         *e = y;
-        all_right &= right;
+        all_right &= key < MODERATE;
     }
     if !all_right {
         for (e, s) in e.iter_mut().zip(s) {

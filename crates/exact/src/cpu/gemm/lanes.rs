@@ -33,6 +33,10 @@ pub(crate) trait Lanes: Copy {
     unsafe fn add(a: Self, b: Self) -> Self;
     /// Every NaN made canonical.
     unsafe fn canon(self) -> Self;
+    /// The lowest BITS bits (4 or 8) of each lane, as a number.
+    unsafe fn low<const BITS: u32>(self) -> Self;
+    /// Each lane's bits moved down by BITS (4 or 8).
+    unsafe fn down<const BITS: u32>(self) -> Self;
     /// Hints that the line will be needed.
     #[inline(always)]
     unsafe fn prefetch(_p: *const f32) {}
@@ -97,6 +101,14 @@ impl<F: Fma> Lanes for Plain<F> {
     unsafe fn canon(self) -> Self {
         Self::each(|i| math::canon(self.0[i]))
     }
+    #[inline(always)]
+    unsafe fn low<const BITS: u32>(self) -> Self {
+        Self::each(|i| (self.0[i].to_bits() & ((1 << BITS) - 1)) as i32 as f32)
+    }
+    #[inline(always)]
+    unsafe fn down<const BITS: u32>(self) -> Self {
+        Self::each(|i| f32::from_bits(self.0[i].to_bits() >> BITS))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -156,6 +168,24 @@ mod x86 {
             }
         }
         #[inline(always)]
+        unsafe fn low<const BITS: u32>(self) -> Self {
+            unsafe {
+                let mask = _mm512_set1_epi32((1 << BITS) - 1);
+                _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_castps_si512(self), mask))
+            }
+        }
+        #[inline(always)]
+        unsafe fn down<const BITS: u32>(self) -> Self {
+            unsafe {
+                let words = _mm512_castps_si512(self);
+                _mm512_castsi512_ps(if BITS == 4 {
+                    _mm512_srli_epi32::<4>(words)
+                } else {
+                    _mm512_srli_epi32::<8>(words)
+                })
+            }
+        }
+        #[inline(always)]
         unsafe fn prefetch(p: *const f32) {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
         }
@@ -206,6 +236,24 @@ mod x86 {
             unsafe {
                 let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(self, self);
                 _mm256_blendv_ps(self, _mm256_set1_ps(math::NAN), nan)
+            }
+        }
+        #[inline(always)]
+        unsafe fn low<const BITS: u32>(self) -> Self {
+            unsafe {
+                let mask = _mm256_set1_epi32((1 << BITS) - 1);
+                _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_castps_si256(self), mask))
+            }
+        }
+        #[inline(always)]
+        unsafe fn down<const BITS: u32>(self) -> Self {
+            unsafe {
+                let words = _mm256_castps_si256(self);
+                _mm256_castsi256_ps(if BITS == 4 {
+                    _mm256_srli_epi32::<4>(words)
+                } else {
+                    _mm256_srli_epi32::<8>(words)
+                })
             }
         }
         #[inline(always)]

@@ -4,6 +4,7 @@
 //! rising, and the block sums are added in order. A vector holds neighbouring *columns* of C, so nothing about its width, the
 //! tiles or the threads shows in the result.
 
+mod few;
 mod lanes;
 pub(super) mod pack;
 pub(super) mod packed;

@@ -61,7 +61,7 @@ pub(crate) type TileFn = unsafe fn(Tile);
 
 /// A full vector, or the first lanes of one.
 #[inline(always)]
-unsafe fn load<V: Lanes>(p: *const f32, mask: V::Mask, masked: bool) -> V {
+pub(super) unsafe fn load<V: Lanes>(p: *const f32, mask: V::Mask, masked: bool) -> V {
     // SAFETY: the caller's promise.
     unsafe { if masked { V::load_first(p, mask) } else { V::load(p) } }
 }
@@ -128,7 +128,7 @@ unsafe fn step_some<V: Lanes, const M: usize, const N: usize, const LATE: bool, 
 
 /// What the chains start with.
 #[inline(always)]
-unsafe fn open<V: Lanes, const M: usize, const N: usize>(t: &Tile, mask: V::Mask) -> [[V; N]; M] {
+pub(super) unsafe fn open<V: Lanes, const M: usize, const N: usize>(t: &Tile, mask: V::Mask) -> [[V; N]; M] {
     // SAFETY: the caller promises the instructions, and that A, B and C hold what `Tile` describes.
     unsafe {
         let mut acc = [[V::splat(0.0); N]; M];
@@ -148,7 +148,11 @@ unsafe fn open<V: Lanes, const M: usize, const N: usize>(t: &Tile, mask: V::Mask
 
 /// Stores what the chains came to.
 #[inline(always)]
-unsafe fn close<V: Lanes, const M: usize, const N: usize>(acc: &[[V; N]; M], t: &Tile, mask: V::Mask) {
+pub(super) unsafe fn close<V: Lanes, const M: usize, const N: usize>(
+    acc: &[[V; N]; M],
+    t: &Tile,
+    mask: V::Mask,
+) {
     // SAFETY: as in `open`.
     unsafe {
         for (i, acc) in acc.iter().enumerate() {
