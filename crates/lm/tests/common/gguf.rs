@@ -1,5 +1,7 @@
 //! GGUF files for tests, written as the format says.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
+
 use lm::{Model, Packing};
 
 /// A GGUF file: named values, and tensors of (name, dims as in the file, packing, bytes).
