@@ -200,7 +200,7 @@ impl Packing {
             }),
             Packing::Q5_K => blocks.for_each(|b| {
                 k_groups(b, Some(&b[16..48]), &b[48..], |s, m, q| {
-                    out.extend(q.map(|q| s * f32::from(q) - m))
+                    out.extend(q.map(|q| s * f32::from(q) - m));
                 });
             }),
             Packing::Q6_K => blocks.for_each(|b| {
