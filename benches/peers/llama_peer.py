@@ -3,6 +3,7 @@
 It is the build in xllamacpp's wheel: AVX2, made to run on any machine of today.
 """
 
+import array
 import json
 import os
 import sys
@@ -12,7 +13,6 @@ import time
 replies = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
-import numpy
 import xllamacpp
 
 prepared = {}
@@ -28,15 +28,18 @@ def prepare(request):
     server = xllamacpp.Server(params)
 
     def call():
-        asked = {"prompt": request["prompt"], "n_predict": request["new"], "temperature": 0, "ignore_eos": True, "cache_prompt": False, "return_tokens": True}
+        asked = {"prompt": request["prompt"], "n_predict": request["new"], "temperature": 0, "ignore_eos": True, "cache_prompt": False}
         said = server.handle_completions(asked)
         said = json.loads(said) if isinstance(said, str) else said
-        if said["tokens_predicted"] != request["new"]:
-            raise ValueError(f"{said['tokens_predicted']} tokens")
+        if said["timings"]["predicted_n"] != request["new"]:
+            raise ValueError(f"{said['timings']['predicted_n']} tokens")
         return said
 
-    tokens = call()["tokens"]
-    numpy.array(tokens, dtype="<f4").tofile(request["out"])
+    # The text's bytes, as the numbers that results are.
+    said = call()
+    text = said["choices"][0]["text"] if "choices" in said else said["content"]
+    with open(request["out"], "wb") as out:
+        array.array("f", list(text.encode())).tofile(out)
     number = len(prepared)
     prepared[number] = (request["threads"], server, call)
     return {"id": number}

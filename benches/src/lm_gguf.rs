@@ -13,25 +13,23 @@ use crate::{Bench, Result, clock};
 
 /// Tokens of an answer.
 const NEW: usize = 64;
-/// The first of them, which ours and llama.cpp's must have in common; it rounds activations to 8 bits, so that sooner or later they part.
-const COMMON: usize = 4;
+/// Bytes of the text that ours and llama.cpp's must begin with; it rounds activations to 8 bits, so that sooner or later they part.
+const COMMON: usize = 12;
 
 pub(crate) fn bench(bench: &mut Bench) -> Result {
     let Some(path) = std::env::var_os("BENCH_GGUF").map(PathBuf::from) else {
         return Err("BENCH_GGUF names no file: `cargo xtask bench gguf` fetches one".into());
     };
     let new = if bench.quick { 8 } else { NEW };
-    bench.report.open("gguf", &format!("{new} tokens answered to one prompt, prompt read; {}", path.display()));
+    bench
+        .report
+        .open("gguf", &format!("{new} tokens answered to one prompt, prompt read; {}", path.display()));
     let llama = Torch::llama();
     let files = Files::open(&path)?;
     let language = files.language()?;
     let prompt = language.prompt(&[Message::new("user", "Why is the sky blue?")])?;
-    let request = Request {
-        prompt: prompt.clone(),
-        seed: 0,
-        sampling: Sampling::GREEDY,
-        until: Until::new(new, &[]),
-    };
+    let request =
+        Request { prompt: prompt.clone(), seed: 0, sampling: Sampling::GREEDY, until: Until::new(new, &[]) };
     for threads in [1, 2] {
         let (device, limits) = (Device::cpu(threads), Limits::default());
         let speaker = |model: &Model| Speaker::new(model, 1, prompt.len() + new, limits);
@@ -53,9 +51,10 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
             None => Vec::new(),
         };
         for job in &jobs {
-            let same = said[0].answer.iter().zip(&job.result).take_while(|(a, b)| **a as f32 == **b).count();
-            eprintln!("  the first {same} of {new} tokens are llama.cpp's too");
-            if same < COMMON.min(new) {
+            let text = language.tokenizer.decode_all(&said[0].answer)?;
+            let same = text.bytes().zip(&job.result).take_while(|(a, b)| f32::from(*a) == **b).count();
+            eprintln!("  the first {same} of {} bytes are llama.cpp's too", text.len());
+            if same < COMMON {
                 return Err("llama.cpp answers otherwise from the beginning".into());
             }
         }

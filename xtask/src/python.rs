@@ -8,9 +8,9 @@ use std::process::Command;
 
 const TORCH: &[&str] = &["torch==2.15.0", "numpy==2.4.6"];
 /// What the suites about models need besides PyTorch, in the same environment: packages that change none of it.
-const MODELS: &[&str] = &["transformers==5.23.0", "gguf==0.19.0"];
+const MODELS: &[&str] = &["transformers==5.23.0", "gguf==0.19.0", "accelerate==1.14.0"];
 /// llama.cpp with a server in the process, compiled.
-const LLAMA: &[&str] = &["xllamacpp==2026.10.11549", "numpy==2.4.6"];
+const LLAMA: &[&str] = &["xllamacpp==2026.10.11549"];
 const SLITHER: &[&str] = &["slither-analyzer==0.11.6"];
 const REASONING_GYM: &[&str] = &["reasoning-gym==0.1.25"];
 const WEB3: &[&str] = &["web3==7.16.0"];

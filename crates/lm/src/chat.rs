@@ -177,7 +177,12 @@ fn dump(
             text.push_str("null");
             return Ok(());
         }
-        ValueKind::Bool | ValueKind::Number => {
+        // A truth prints as Python's.
+        ValueKind::Bool => {
+            text.push_str(if value.is_true() { "true" } else { "false" });
+            return Ok(());
+        }
+        ValueKind::Number => {
             text.push_str(&value.to_string());
             return Ok(());
         }
@@ -247,6 +252,7 @@ mod tests {
                 "{{ messages[0] | tojson(indent=2) }}",
                 "{\n  \"role\": \"system\",\n  \"content\": \"Be <brief>.\"\n}",
             ),
+            ("{{ [true, none, 1.5, 2] | tojson }} {{ false | tojson }}", "[true, null, 1.5, 2] false"),
             (
                 "{{ tools }} {{ true }} {{ undefined_thing }}|{{ 1.0 }} {{ messages | length }}",
                 "None True |1.0 2",

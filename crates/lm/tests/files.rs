@@ -449,7 +449,8 @@ fn pieces_are_joined_by_their_scores() {
         };
         let kind = |i: usize| [2, 3, 3].get(i).copied().unwrap_or(if i < 259 { 6 } else { 1 });
         let kinds = (0..tokens.len()).flat_map(|i| i32::to_le_bytes(kind(i))).collect();
-        let score = |token: &String| scores.iter().find(|(piece, _)| piece == token).map_or(-1e9, |(_, s)| *s);
+        let score =
+            |token: &String| scores.iter().find(|(piece, _)| piece == token).map_or(-1e9, |(_, s)| *s);
         let scores = tokens.iter().flat_map(|token| f32::to_le_bytes(score(token))).collect();
         file.value("tokenizer.ggml.model", 8, &gguf_text("llama"));
         file.texts("tokenizer.ggml.tokens", &tokens);
@@ -485,14 +486,16 @@ fn pieces_are_joined_by_their_scores() {
     }
     assert_eq!(tokenizer.encode_alone("abc").unwrap(), [1, of("\u{2581}abc")]);
     // Other scores, other pieces; and no space before the text where the file says so.
-    let scores = [("bc", -1.0), ("ab", -2.0), ("\u{2581}a", -0.5)];
+    let scores = [("bc", -1.0), ("ab", -2.0), ("\u{2581}a", -3.0)];
     let language = with(&scores, &|file| {
         file.value("tokenizer.ggml.add_space_prefix", 7, &[0]);
         file.value("tokenizer.ggml.add_bos_token", 7, &[0]);
     });
     let tokenizer = language.unwrap().tokenizer;
-    assert_eq!(tokenizer.encode_alone("abc").unwrap(), [of("a"), of("bc")]);
-    assert_eq!(tokenizer.encode(" abc").unwrap(), [of("\u{2581}a"), of("bc")]);
+    assert_eq!(tokenizer.encode_alone("bab").unwrap(), [of("b"), of("ab")]);
+    assert_eq!(tokenizer.encode("babc").unwrap(), [of("b"), of("abc")]);
+    assert_eq!(tokenizer.encode("cabcb").unwrap(), [of("c"), of("abc"), of("b")]);
+    assert_eq!(tokenizer.encode(" a b").unwrap(), [of("\u{2581}a"), of("\u{2581}"), of("b")]);
     assert_eq!(tokenizer.decode(&[of("\u{2581}a"), of("bc")]).unwrap(), " abc");
     let error = with(&scores, &|file| file.values.retain(|(name, _)| name != "tokenizer.ggml.scores"));
     assert!(error.map(|_| ()).unwrap_err().to_string().contains("tokenizer.ggml.scores"));

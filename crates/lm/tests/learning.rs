@@ -413,7 +413,14 @@ fn practice_with_adapters_moves_nothing_else() {
     let before = weights(&model);
     let lora = Lora { on: vec!["_proj.weight".into()], ..Lora::of_rank(4) };
     let rate = Schedule { peak: 0.01, rise: 0, decay: Decay::Never };
-    let drill = Drill { prompts: 2, samples: 16, rows: 16, lora: Some(lora), rate, ..Drill::new(3, 2, Alphabet::END) };
+    let drill = Drill {
+        prompts: 2,
+        samples: 16,
+        rows: 16,
+        lora: Some(lora),
+        rate,
+        ..Drill::new(3, 2, Alphabet::END)
+    };
     let mut practice = Practice::new(&model, drill, Limits::default()).unwrap();
     let asked = ["ab=", "ca="].map(|text| alphabet.encode(text).unwrap());
     let mut rewards = Vec::new();

@@ -105,7 +105,11 @@ fn a_model_is_loaded_in_its_own_size() {
     let model = files.load(&Device::cpu(1), Limits::default(), &mut |_, _| {}).unwrap();
     let (most, size) = (MOST.load(Relaxed) - before, 4 * config.size());
     let share = most as f64 / size as f64;
-    eprintln!("{} million numbers: {share:.3} of their size, {:.1?}", config.size() / 1_000_000, begin.elapsed());
+    eprintln!(
+        "{} million numbers: {share:.3} of their size, {:.1?}",
+        config.size() / 1_000_000,
+        begin.elapsed()
+    );
     assert!(most >= size && most <= size + size / 10, "{most} bytes for a model of {size}");
     assert_eq!(model.config(), files.config());
     std::fs::remove_dir_all(folder).unwrap();

@@ -127,7 +127,7 @@ impl Files {
 
     /// As [`Files::load`], but matrices that the file has in blocks stay in 4 or 8 bits a number, with 8 bytes for every 32 (or 16) of them.
     ///
-    /// Such a model has the same root and says the same to the bit, in a quarter of the memory or less; it cannot be taught. Of files without
+    /// Such a model has the same root and says the same to the bit, its matrices in a fifth to two fifths of the memory; it cannot be taught. Of files without
     /// blocks, and of folders, it is what `load` gives.
     pub fn load_packed(
         &self,

@@ -127,7 +127,9 @@ fn rope(place: &Place<'_>) -> Result<(f32, RopeScaling), Error> {
             }
         };
         if inner.number("partial_rotary_factor")?.is_some_and(|share| share != 1.0) {
-            return Err(wrong("has a partial_rotary_factor: heads are turned whole or not at all".to_owned()));
+            return Err(wrong(
+                "has a partial_rotary_factor: heads are turned whole or not at all".to_owned(),
+            ));
         }
         theta = inner.number("rope_theta")?.or(theta);
     }
@@ -262,7 +264,8 @@ mod tests {
 
     #[test]
     fn positions_may_be_scaled() {
-        let old = with(r#""rope_theta": 500000.0, "rope_scaling": {"type": "linear", "factor": 4.0}"#).unwrap();
+        let old =
+            with(r#""rope_theta": 500000.0, "rope_scaling": {"type": "linear", "factor": 4.0}"#).unwrap();
         assert_eq!((old.rope_theta, old.rope_scaling), (500_000.0, RopeScaling::Linear { factor: 4.0 }));
         let llama3 = r#"{"rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "low_freq_factor": 1.0,
             "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}"#;
@@ -288,7 +291,10 @@ mod tests {
             (r#""hidden_act": "gelu""#, "hidden_act"),
             (r#""attention_bias": true"#, "attention_bias"),
             (r#""mlp_bias": true"#, "mlp_bias"),
-            (r#""rope_scaling": {"rope_type": "llama3", "factor": 8.0}"#, "rope_scaling has no low_freq_factor"),
+            (
+                r#""rope_scaling": {"rope_type": "llama3", "factor": 8.0}"#,
+                "rope_scaling has no low_freq_factor",
+            ),
             (r#""rope_scaling": {"type": "linear"}"#, "rope_scaling has no factor"),
             (r#""rope_scaling": {"type": "linear", "factor": 0}"#, "rope_scaling must have a factor"),
             (r#""rope_scaling": {"type": "linear", "factor": 1e9}"#, "rope_scaling must have a factor"),

@@ -15,6 +15,9 @@ const SQUARE: usize = 32;
 /// Tells how far a long work is: bytes done, of how many.
 pub(crate) type Watch<'a> = &'a mut dyn FnMut(u64, u64);
 
+/// What is shown a tensor's blocks.
+pub(crate) type ShowBlocks<'a> = &'a mut dyn FnMut(Packing, &[u8]) -> Result<(), Error>;
+
 /// A file, or several, with named tensors of numbers in rows.
 pub(crate) trait Source {
     /// Where the tensor is, to say so if it is wrong.
@@ -32,12 +35,7 @@ pub(crate) trait Source {
         each: &mut dyn FnMut(&[f32]) -> Result<(), Error>,
     ) -> Result<(), Error>;
     /// Shows a tensor's blocks in order, whole rows and blocks of about `numbers` numbers at a time; nothing if it has none.
-    fn read_blocks(
-        &self,
-        _tensor: &str,
-        _numbers: usize,
-        _each: &mut dyn FnMut(Packing, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn read_blocks(&self, _tensor: &str, _numbers: usize, _each: ShowBlocks<'_>) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -270,7 +270,8 @@ impl Sizes {
         }
         let cache = Cache { rows, tokens: kept.next_multiple_of(PIECE) };
         // A single answer is read at once if it is not too long for that; the smaller programs are for what is left of longer ones.
-        let mut read: Vec<[usize; 2]> = [PIECE, 8 * PIECE, 32 * PIECE].map(|n| [1, cache.tokens.min(n)]).into();
+        let mut read: Vec<[usize; 2]> =
+            [PIECE, 8 * PIECE, 32 * PIECE].map(|n| [1, cache.tokens.min(n)]).into();
         if rows > 1 {
             read.extend([[rows, PIECE], [rows, cache.tokens.min(4 * PIECE)]]);
         }

@@ -495,9 +495,8 @@ impl Sizes {
     /// All programs of a speaker: those that speak, those that read, and the one that copies, if there is one.
     pub(crate) fn programs(&self, form: &Form) -> Result<Vec<Program>, Error> {
         let speak = self.speak.iter().map(|seats| cache::speak(form, self.cache, *seats, 1));
-        let read = |[pages, tokens]: &[usize; 2]| {
-            cache::read(form, self.cache, self.first_page(), *pages, *tokens)
-        };
+        let read =
+            |[pages, tokens]: &[usize; 2]| cache::read(form, self.cache, self.first_page(), *pages, *tokens);
         let copy = self.copy.map(|pieces| cache::copy(form.config(), self.cache, pieces));
         speak.chain(self.read.iter().map(read)).chain(copy).collect()
     }

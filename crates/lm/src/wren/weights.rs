@@ -96,7 +96,10 @@ mod tests {
         let loaded = crate::Files::open(&folder).unwrap();
         assert_eq!(loaded.config(), model.config());
         let language = loaded.language().unwrap();
-        assert_eq!(language.tokenizer.encode("r:abc=").unwrap(), crate::wren::alphabet().encode("r:abc=").unwrap());
+        assert_eq!(
+            language.tokenizer.encode("r:abc=").unwrap(),
+            crate::wren::alphabet().encode("r:abc=").unwrap()
+        );
         let loaded = loaded.load(&Device::cpu(1), Limits::default(), &mut |_, _| {}).unwrap();
         assert_eq!(loaded.root().unwrap(), model.root().unwrap());
 

@@ -1,10 +1,12 @@
 //! GGUF files for tests, written as the format says.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
+
 use lm::{Model, Packing};
 
 /// A GGUF file: named values, and tensors of (name, dims as in the file, packing, bytes).
 pub(crate) struct Gguf {
-    values: Vec<(String, Vec<u8>)>,
+    pub(crate) values: Vec<(String, Vec<u8>)>,
     pub(crate) tensors: Vec<(String, Vec<u64>, Packing, Vec<u8>)>,
 }
 

@@ -108,7 +108,13 @@ impl Packing {
     /// Whole blocks as words of whole numbers `q`, the lowest first, and for each group the scale and the shift of `q scale + shift`, which
     /// rounded once is the number that [`Packing::unpack`] gives (the negative zero, of which there is none, aside). Nothing for
     /// numbers that are not in blocks.
-    pub(crate) fn words(self, blocks: &[u8], words: &mut Vec<u32>, scale: &mut Vec<f32>, shift: &mut Vec<f32>) {
+    pub(crate) fn words(
+        self,
+        blocks: &[u8],
+        words: &mut Vec<u32>,
+        scale: &mut Vec<f32>,
+        shift: &mut Vec<f32>,
+    ) {
         let Some(how) = self.kept() else { return };
         let mut numbers = Vec::with_capacity(self.numbers());
         for b in blocks.chunks_exact(self.bytes()) {
@@ -193,7 +199,9 @@ impl Packing {
                 k_groups(b, None, &b[16..], |s, m, q| out.extend(q.map(|q| s * f32::from(q) - m)));
             }),
             Packing::Q5_K => blocks.for_each(|b| {
-                k_groups(b, Some(&b[16..48]), &b[48..], |s, m, q| out.extend(q.map(|q| s * f32::from(q) - m)));
+                k_groups(b, Some(&b[16..48]), &b[48..], |s, m, q| {
+                    out.extend(q.map(|q| s * f32::from(q) - m));
+                });
             }),
             Packing::Q6_K => blocks.for_each(|b| {
                 q6_groups(b, |s, q| out.extend(q.map(|q| s * (f32::from(q) - 32.0))));

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 pub use blocks::Packing;
 use header::{Entry, Header, Value};
 
-use super::stream::Source;
+use super::stream::{ShowBlocks, Source};
 use super::words::Language;
 use crate::Error;
 use crate::config::{Config, Parameter};
@@ -183,18 +183,15 @@ impl Source for Gguf {
             entry.packing.unpack(blocks, &mut unpacked);
             if entry.packing.kept().is_some() {
                 // One zero, as a packed matrix has it: so the model has one root, packed or not.
-                unpacked.iter_mut().for_each(|number| *number += 0.0);
+                for number in &mut unpacked {
+                    *number += 0.0;
+                }
             }
             each(&unpacked)
         })
     }
 
-    fn read_blocks(
-        &self,
-        tensor: &str,
-        numbers: usize,
-        each: &mut dyn FnMut(Packing, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn read_blocks(&self, tensor: &str, numbers: usize, each: ShowBlocks<'_>) -> Result<(), Error> {
         let Some(entry) = self.entry(tensor) else { return Ok(()) };
         let bytes = numbers / entry.packing.numbers() * entry.packing.bytes();
         self.blocks(tensor, entry, bytes, &mut |blocks| each(entry.packing, blocks))

@@ -151,7 +151,8 @@ fn of_pieces(
         Some(_) => fields.flag("tokenizer.ggml.add_space_prefix")?,
     };
     let space = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "\u{2581}" });
-    let normalizers = if prefix { json!([{ "type": "Prepend", "prepend": "\u{2581}" }, space]) } else { json!([space]) };
+    let normalizers =
+        if prefix { json!([{ "type": "Prepend", "prepend": "\u{2581}" }, space]) } else { json!([space]) };
     let mut decoders = vec![
         json!({ "type": "Replace", "pattern": { "String": "\u{2581}" }, "content": " " }),
         json!({ "type": "ByteFallback" }),
