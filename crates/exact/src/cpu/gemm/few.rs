@@ -37,15 +37,22 @@ unsafe fn row<V: Lanes, const N: usize>(from: *const f32, mask: V::Mask, masked:
 unsafe fn tile<V: Lanes, const M: usize, const N: usize, const BITS: u32>(t: Tile, scales: Scales) {
     let Tile { k, mut a, lda, mut b, ldb, last, .. } = t;
     // SAFETY: the caller promises the instructions, and that A, B, C and the scales hold what is described. The pointers' last
-    // step leaves the matrices, hence `wrapping_add`.
+    // step leaves the matrices, hence `wrapping_add`; what is fetched ahead need not exist.
     unsafe {
         let mask = V::first(last);
         let masked = last < V::W;
         let mut acc = open::<V, M, N>(&t, mask);
         let scale = row::<V, N>(scales.scale, mask, masked);
         let shift = row::<V, N>(scales.shift, mask, masked);
+        for j in 0..N {
+            V::prefetch_far(scales.scale.wrapping_add(ldb + j * V::W));
+            V::prefetch_far(scales.shift.wrapping_add(ldb + j * V::W));
+        }
         for _ in 0..k {
             let mut words = row::<V, N>(b, mask, masked);
+            for j in 0..N {
+                V::prefetch_far(b.wrapping_add(k * ldb + j * V::W));
+            }
             for p in 0..(32 / BITS) as usize {
                 let mut numbers = scale;
                 for j in 0..N {
@@ -63,6 +70,47 @@ unsafe fn tile<V: Lanes, const M: usize, const N: usize, const BITS: u32>(t: Til
             b = b.wrapping_add(ldb);
         }
         close(&acc, &t, mask);
+    }
+}
+
+/// Rows of words that share their scales, from some column on.
+#[derive(Clone, Copy)]
+pub(super) struct Words {
+    pub(super) rows: usize,
+    /// Columns that are wanted, at most two vectors of them.
+    pub(super) columns: usize,
+    pub(super) at: *const f32,
+    /// From one row of words to the next.
+    pub(super) ld: usize,
+}
+
+/// Unpacks words into rows of two vectors.
+pub(super) type UnpackFn = unsafe fn(Words, Scales, *mut f32);
+
+#[inline(always)]
+unsafe fn unpack<V: Lanes, const BITS: u32>(from: Words, scales: Scales, mut to: *mut f32) {
+    let Words { rows, columns, mut at, ld } = from;
+    // SAFETY: the caller promises the instructions and that all is there; masks keep to the columns. The pointers' last step
+    // leaves the matrices, hence `wrapping_add`.
+    unsafe {
+        let masks = [V::first(columns.min(V::W)), V::first(columns.saturating_sub(V::W))];
+        let mut scale = [V::splat(0.0); 2];
+        let mut shift = scale;
+        for (j, mask) in masks.into_iter().enumerate() {
+            scale[j] = V::load_first(scales.scale.wrapping_add(j * V::W), mask);
+            shift[j] = V::load_first(scales.shift.wrapping_add(j * V::W), mask);
+        }
+        for _ in 0..rows {
+            for (j, mask) in masks.into_iter().enumerate() {
+                let mut words = V::load_first(at.wrapping_add(j * V::W), mask);
+                for p in 0..(32 / BITS) as usize {
+                    V::fma(words.low::<BITS>(), scale[j], shift[j]).store(to.add((2 * p + j) * V::W));
+                    words = words.down::<BITS>();
+                }
+            }
+            at = at.wrapping_add(ld);
+            to = to.wrapping_add((32 / BITS) as usize * 2 * V::W);
+        }
     }
 }
 
@@ -111,14 +159,33 @@ pub(super) fn kernels(level: Level) -> &'static [Few] {
     }
 }
 
-/// The table of one level, and a function that compiles `tile` with its instructions. A tile's sums, and of each of its
+/// What unpacks numbers of so many bits at `level`.
+pub(super) fn unpacking(level: Level, bits: u8) -> UnpackFn {
+    let both: [UnpackFn; 2] = match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => [avx512_unpack::<4>, avx512_unpack::<8>],
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => [avx2_unpack::<4>, avx2_unpack::<8>],
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => [neon_unpack::<4>, neon_unpack::<8>],
+        _ => [portable_unpack::<4>, portable_unpack::<8>],
+    };
+    both[usize::from(bits == 8)]
+}
+
+/// The table of one level, and functions that compile `tile` and `unpack` with its instructions. A tile's sums, and of each of its
 /// vectors the words, scale and shift, have to fit the registers.
 macro_rules! level {
-    ($table:ident, $run:ident, $lanes:ty, [$($feature:meta)?], [$($m:literal x $v:literal),*]) => {
+    ($table:ident, $run:ident, $unpack:ident, $lanes:ty, [$($feature:meta)?], [$($m:literal x $v:literal),*]) => {
         $(#[$feature])?
         unsafe fn $run<const M: usize, const N: usize, const BITS: u32>(t: Tile, scales: Scales) {
             // SAFETY: passed on to the caller.
             unsafe { tile::<$lanes, M, N, BITS>(t, scales) }
+        }
+        $(#[$feature])?
+        unsafe fn $unpack<const BITS: u32>(from: Words, scales: Scales, to: *mut f32) {
+            // SAFETY: passed on to the caller.
+            unsafe { unpack::<$lanes, BITS>(from, scales, to) }
         }
         static $table: [Few; [$($m),*].len()] = [$(Few {
             width: <$lanes as Lanes>::W,
@@ -129,15 +196,15 @@ macro_rules! level {
     };
 }
 
-level!(PORTABLE, portable, Plain<Soft>, [], [1 x 1, 2 x 1, 3 x 1, 4 x 1]);
+level!(PORTABLE, portable, portable_unpack, Plain<Soft>, [], [1 x 1, 2 x 1, 3 x 1, 4 x 1]);
 
 #[cfg(target_arch = "aarch64")]
-level!(NEON, neon, Plain<Hard>, [], [1 x 3, 2 x 2, 3 x 2, 4 x 1, 5 x 1, 6 x 1]);
+level!(NEON, neon, neon_unpack, Plain<Hard>, [], [1 x 3, 2 x 2, 3 x 2, 4 x 1, 5 x 1, 6 x 1]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX2, avx2, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
+level!(AVX2, avx2, avx2_unpack, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
     [1 x 2, 2 x 2, 3 x 1, 4 x 1, 5 x 1, 6 x 1]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX512, avx512, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
+level!(AVX512, avx512, avx512_unpack, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
     [1 x 6, 2 x 4, 3 x 4, 4 x 3, 5 x 3, 6 x 3, 7 x 2, 8 x 2]);

@@ -40,6 +40,9 @@ pub(crate) trait Lanes: Copy {
     /// Hints that the line will be needed.
     #[inline(always)]
     unsafe fn prefetch(_p: *const f32) {}
+    /// The same, but not so soon that it should take space in the first-level cache.
+    #[inline(always)]
+    unsafe fn prefetch_far(_p: *const f32) {}
 }
 
 /// Lanes in plain Rust, for the compiler to vectorise.
@@ -189,6 +192,10 @@ mod x86 {
         unsafe fn prefetch(p: *const f32) {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
         }
+        #[inline(always)]
+        unsafe fn prefetch_far(p: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        }
     }
 
     #[allow(clippy::undocumented_unsafe_blocks, reason = "said once above")]
@@ -259,6 +266,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn prefetch(p: *const f32) {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch_far(p: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
         }
     }
 }

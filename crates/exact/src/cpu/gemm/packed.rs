@@ -4,7 +4,7 @@
 //! rows a block at a time into scratch that the tiles of any other product then read; either way the bits are those of
 //! unpacking the matrix whole.
 
-use super::few::{self, Few, Scales};
+use super::few::{self, Few, Scales, Words};
 use super::serial::{add_row, split};
 use super::tile::{self, Mode, Tile};
 use super::{BLOCK, Cx};
@@ -45,13 +45,11 @@ pub(crate) fn scratch_floats(level: Level, m: usize) -> usize {
 }
 
 kernel! {
-    /// `to[p, j] = q scale[j] + shift[j]` for the `per` numbers q of each word of one row of `n` words, in rows `ld` apart. Any
-    /// NaN becomes the canonical one where that is asked for.
+    /// `to[p, j] = q scale[j] + shift[j]` for the `per` numbers q of each word of one row of `n` words, in rows `ld` apart.
     ///
     /// Safety: all is there, `to` apart from the rest.
     unsafe fn unpack_row<F>(
         bits: u32,
-        canonical: bool,
         n: usize,
         words: *const u32,
         scale: *const f32,
@@ -66,8 +64,7 @@ kernel! {
                 let to = to.add(p as usize * ld);
                 for j in 0..n {
                     let q = (*words.add(j) >> place & mask) as i32 as f32;
-                    let x = F::fma(q, *scale.add(j), *shift.add(j));
-                    *to.add(j) = if canonical { canon(x) } else { x };
+                    *to.add(j) = canon(F::fma(q, *scale.add(j), *shift.add(j)));
                 }
             }
         }
@@ -117,7 +114,7 @@ impl Packed {
                 unsafe {
                     let (words, Scales { scale, shift }) = self.row(row, 0);
                     let to = y.at(row * self.per() * self.n);
-                    unpack_row(cx.level, self.bits.into(), true, self.n, words, scale, shift, to, self.n);
+                    unpack_row(cx.level, self.bits.into(), self.n, words, scale, shift, to, self.n);
                 }
             }
         });
@@ -158,16 +155,20 @@ impl Packed {
     unsafe fn many_rows(&self, level: Level, rows: Rows, scratch: *mut f32) {
         let kernels = tile::kernels(level);
         let (ld, per) = (kernels.columns(), self.per());
+        let unpack = few::unpacking(level, self.bits);
         for j in (rows.from..rows.to).step_by(ld) {
             let columns = ld.min(rows.to - j);
             for k0 in (0..self.k).step_by(BLOCK) {
                 let depth = (self.k - k0).min(BLOCK);
                 // SAFETY: a block of columns fits the scratch; the tiles keep to A, C and the block.
                 unsafe {
-                    for row in k0 / per..(k0 + depth) / per {
-                        let (words, Scales { scale, shift }) = self.row(row, j);
-                        let to = scratch.add((row * per - k0) * ld);
-                        unpack_row(level, self.bits.into(), false, columns, words, scale, shift, to, ld);
+                    let (mut row, end) = (k0 / per, (k0 + depth) / per);
+                    while row < end {
+                        let count = (end - row).min(self.group - row % self.group);
+                        let (words, scales) = self.row(row, j);
+                        let words = Words { rows: count, columns, at: words.cast(), ld: self.n };
+                        unpack(words, scales, scratch.add((row * per - k0) * ld));
+                        row += count;
                     }
                     for i in (0..rows.m).step_by(kernels.rows) {
                         let (tile, last) = kernels.tile(false, kernels.rows.min(rows.m - i), columns);
@@ -205,8 +206,7 @@ impl Packed {
                     let (sum, ld) = if k0 == 0 { (c.add(j0), n) } else { (scratch, chunk) };
                     let (mut row, end) = (k0 / per, self.k.min(k0 + BLOCK) / per);
                     while row < end {
-                        let group_end = (row / self.group + 1) * self.group;
-                        let count = (end.min(group_end) - row).min(most);
+                        let count = (end - row).min(self.group - row % self.group).min(most);
                         let mut j = j0;
                         while j < j1 {
                             let (tile, taken, last) = few.tile(self.bits, j1 - j);

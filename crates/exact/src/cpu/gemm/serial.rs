@@ -98,19 +98,25 @@ impl Product {
                         for j in (j0..j1).step_by(width) {
                             let columns = (j1 - j).min(width);
                             let mut panel = b.at(k0, j);
+                            let mut copy = None;
                             if pack_b {
                                 let keep = if bands == 1 { 0 } else { j - j0 };
                                 let to = b_pack.add(keep * depth);
-                                if band == 0 {
-                                    pack(level, columns, depth, panel.ptr, b.cs, b.rs, to, width);
+                                let packed = Mat { ptr: to, rs: width, cs: 1 };
+                                // What is only copied, the first tile copies by the way: it waits for it anyway.
+                                copy = (band == 0 && b.cs == 1 && columns == width).then_some(packed);
+                                if copy.is_none() {
+                                    if band == 0 {
+                                        pack(level, columns, depth, panel.ptr, b.cs, b.rs, to, width);
+                                    }
+                                    panel = packed;
                                 }
-                                panel = Mat { ptr: to, rs: width, cs: 1 };
                             }
                             for t in t0..t1 {
                                 let i = split(m, tiles, t);
                                 let rows = split(m, tiles, t + 1) - i;
                                 let (tile, last) = kernels.tile(a_band.cs != 1, rows, columns);
-                                tile(Tile {
+                                let of = Tile {
                                     k: depth,
                                     a: a_band.at(i - i0, 0).ptr,
                                     lda: if a_band.cs == 1 { a_band.rs } else { a_band.cs },
@@ -120,7 +126,13 @@ impl Product {
                                     ldc,
                                     last,
                                     mode,
-                                });
+                                };
+                                if let Some(packed) = copy.take() {
+                                    kernels.copying(a_band.cs != 1, rows)(of, packed.ptr.cast_mut());
+                                    panel = packed;
+                                } else {
+                                    tile(of);
+                                }
                             }
                         }
                     }
@@ -135,13 +147,14 @@ impl Product {
         let (vectors, kernel) = kernels.thin[m - 1];
         let wide = vectors * kernels.width;
         let chunk = (THIN / m / wide).max(1) * wide;
-        // Rows of B that are read together. If B comes from afar, in few enough streams to be fetched ahead; if it is near,
-        // more of them, so that C is taken up less often.
-        let rows = match n * k {
-            0..0x4_0000 => BLOCK,
-            0x4_0000..0x10_0000 => 128,
-            _ => 16,
+        // Rows of B that are read together. If it is near, many, so that C is taken up less often. If it comes from afar, so few that
+        // the same number of rows, fetched meanwhile, find room in the second-level cache.
+        let (rows, far) = match n * k {
+            0..0x4_0000 => (BLOCK, false),
+            0x4_0000..0x10_0000 => (128, false),
+            _ => (if m < 3 { 16 } else { 32 }, true),
         };
+        let ahead = if far { rows * b.rs } else { 0 };
         // SAFETY: all offsets stay in the matrices; the scratch holds `chunk` columns of C and one block of A.
         unsafe {
             let a_pack = scratch.add(THIN);
@@ -164,13 +177,7 @@ impl Product {
                         let mode = if p == 0 { Mode::Store } else { Mode::Chain };
                         let mut j = j0;
                         while j < j1 {
-                            let (columns, (kernel, last)) = if j + wide <= j1 {
-                                (wide, (kernel, kernels.width))
-                            } else {
-                                let columns = (j1 - j).min(kernels.columns());
-                                (columns, kernels.tile(false, m, columns))
-                            };
-                            kernel(Tile {
+                            let of = |last| Tile {
                                 k: (depth - p).min(rows),
                                 a: a.at(0, p).ptr,
                                 lda: a.rs,
@@ -180,8 +187,16 @@ impl Product {
                                 ldc: ld,
                                 last,
                                 mode,
-                            });
-                            j += columns;
+                            };
+                            if j + wide <= j1 {
+                                kernel(of(kernels.width), ahead);
+                                j += wide;
+                            } else {
+                                let columns = (j1 - j).min(kernels.columns());
+                                let (kernel, last) = kernels.tile(false, m, columns);
+                                kernel(of(last));
+                                j += columns;
+                            }
                         }
                     }
                     if k0 > 0 {

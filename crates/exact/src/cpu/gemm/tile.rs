@@ -59,6 +59,12 @@ pub(crate) type WalkFn = unsafe fn(Tile, Walk);
 /// A tile kernel of some height, width and layout of A.
 pub(crate) type TileFn = unsafe fn(Tile);
 
+/// A tile kernel for few rows that looks ahead.
+pub(crate) type ThinFn = unsafe fn(Tile, usize);
+
+/// A tile kernel that makes a copy of its B.
+pub(crate) type CopyFn = unsafe fn(Tile, *mut f32);
+
 /// A full vector, or the first lanes of one.
 #[inline(always)]
 pub(super) unsafe fn load<V: Lanes>(p: *const f32, mask: V::Mask, masked: bool) -> V {
@@ -197,6 +203,50 @@ unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t:
     }
 }
 
+/// The same for full vectors and A by rows, where B comes from afar: each row of B that is used has the one `ahead` floats on
+/// fetched, unless that is 0.
+#[inline(always)]
+unsafe fn thin<V: Lanes, const M: usize, const N: usize>(t: Tile, ahead: usize) {
+    let Tile { k, mut a, lda, mut b, ldb, .. } = t;
+    // SAFETY: as in `tile`; what is fetched need not exist.
+    unsafe {
+        let mask = V::first(V::W);
+        let mut acc = open::<V, M, N>(&t, mask);
+        for _ in 0..k {
+            if ahead > 0 {
+                for j in 0..N {
+                    V::prefetch_far(b.wrapping_add(ahead + j * V::W));
+                }
+            }
+            step(&mut acc, a, lda, b, mask, false);
+            a = a.wrapping_add(1);
+            b = b.wrapping_add(ldb);
+        }
+        close(&acc, &t, mask);
+    }
+}
+
+/// The same for full vectors, which besides are copied to `to`, one row after the other.
+#[inline(always)]
+unsafe fn copying<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t: Tile, to: *mut f32) {
+    let Tile { k, mut a, lda, mut b, ldb, .. } = t;
+    let (stride, next) = if COLUMNS { (1, lda) } else { (lda, 1) };
+    // SAFETY: as in `tile`; the caller has room for the copy.
+    unsafe {
+        let mask = V::first(V::W);
+        let mut acc = open::<V, M, N>(&t, mask);
+        for p in 0..k {
+            for j in 0..N {
+                V::load(b.add(j * V::W)).store(to.add((p * N + j) * V::W));
+            }
+            step(&mut acc, a, stride, b, mask, false);
+            a = a.wrapping_add(next);
+            b = b.wrapping_add(ldb);
+        }
+        close(&acc, &t, mask);
+    }
+}
+
 /// A tile with a slanted edge: besides `k` steps of all rows there are M - 1 of some.
 ///
 /// With HEAD they come first, and row i joins in at step i; A lies by columns. Otherwise they come last, and row i leaves
@@ -307,8 +357,10 @@ pub(crate) struct Kernels {
     slanted: [[&'static [TileFn]; 2]; 2],
     /// Tiles whose A is walked over: `[A by columns][vectors - 1][rows - 1]`.
     walked: [[&'static [WalkFn]; 2]; 2],
+    /// Tiles of [`Kernels::columns`] that copy their B: `[A by columns][rows - 1]`.
+    copying: [&'static [CopyFn]; 2],
     /// For few rows, A by rows: `[rows - 1]` is the number of vectors and the kernel.
-    pub(crate) thin: &'static [(usize, TileFn)],
+    pub(crate) thin: &'static [(usize, ThinFn)],
 }
 
 impl Kernels {
@@ -331,6 +383,12 @@ impl Kernels {
         let vectors = columns.div_ceil(self.width);
         let last = columns - (vectors - 1) * self.width;
         (self.slanted[head as usize][vectors - 1][rows - 1], last)
+    }
+
+    /// The same for all columns of the widest tile, which are copied as well.
+    #[inline]
+    pub(crate) fn copying(&self, a_by_columns: bool, rows: usize) -> CopyFn {
+        self.copying[a_by_columns as usize][rows - 1]
     }
 
     /// The same with A walked over.
@@ -357,7 +415,7 @@ pub(crate) fn kernels(level: Level) -> &'static Kernels {
 
 /// The tables of one level: a function that compiles `tile` with the level's instructions, at every height.
 macro_rules! level {
-    ($table:ident, $run:ident, $slant:ident, $walk:ident, $lanes:ty, [$($feature:meta)?], rows: $rows:literal [$($m:literal)*],
+    ($table:ident, $run:ident, $slant:ident, $walk:ident, $thin:ident, $copy:ident, $lanes:ty, [$($feature:meta)?], rows: $rows:literal [$($m:literal)*],
      thin: [$($tm:literal x $tv:literal),*]) => {
         $(#[$feature])?
         unsafe fn $run<const M: usize, const N: usize, const COLUMNS: bool>(t: Tile) {
@@ -374,6 +432,16 @@ macro_rules! level {
             // SAFETY: passed on to the caller.
             unsafe { walked::<$lanes, M, N, COLUMNS>(t, walk) }
         }
+        $(#[$feature])?
+        unsafe fn $thin<const M: usize, const N: usize>(t: Tile, ahead: usize) {
+            // SAFETY: passed on to the caller.
+            unsafe { thin::<$lanes, M, N>(t, ahead) }
+        }
+        $(#[$feature])?
+        unsafe fn $copy<const M: usize, const COLUMNS: bool>(t: Tile, to: *mut f32) {
+            // SAFETY: passed on to the caller.
+            unsafe { copying::<$lanes, M, 2, COLUMNS>(t, to) }
+        }
         static $table: Kernels = Kernels {
             width: <$lanes as Lanes>::W,
             rows: $rows,
@@ -389,21 +457,22 @@ macro_rules! level {
                 [&[$($walk::<$m, 1, false>),*], &[$($walk::<$m, 2, false>),*]],
                 [&[$($walk::<$m, 1, true>),*], &[$($walk::<$m, 2, true>),*]],
             ],
-            thin: &[$(($tv, $run::<$tm, $tv, false>)),*],
+            copying: [&[$($copy::<$m, false>),*], &[$($copy::<$m, true>),*]],
+            thin: &[$(($tv, $thin::<$tm, $tv>)),*],
         };
     };
 }
 
-level!(PORTABLE, portable, portable_slanted, portable_walked, Plain<Soft>, [], rows: 4 [1 2 3 4], thin: [1 x 4, 2 x 2, 3 x 2, 4 x 2]);
+level!(PORTABLE, portable, portable_slanted, portable_walked, portable_thin, portable_copying, Plain<Soft>, [], rows: 4 [1 2 3 4], thin: [1 x 4, 2 x 2, 3 x 2, 4 x 2]);
 
 #[cfg(target_arch = "aarch64")]
-level!(NEON, neon, neon_slanted, neon_walked, Plain<Hard>, [], rows: 6 [1 2 3 4 5 6], thin: [1 x 6, 2 x 5, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
+level!(NEON, neon, neon_slanted, neon_walked, neon_thin, neon_copying, Plain<Hard>, [], rows: 6 [1 2 3 4 5 6], thin: [1 x 6, 2 x 5, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX2, avx2, avx2_slanted, avx2_walked, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
+level!(AVX2, avx2, avx2_slanted, avx2_walked, avx2_thin, avx2_copying, std::arch::x86_64::__m256, [target_feature(enable = "avx2,fma")],
     rows: 6 [1 2 3 4 5 6], thin: [1 x 8, 2 x 4, 3 x 3, 4 x 2, 5 x 2, 6 x 2]);
 
 #[cfg(target_arch = "x86_64")]
-level!(AVX512, avx512, avx512_slanted, avx512_walked, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
+level!(AVX512, avx512, avx512_slanted, avx512_walked, avx512_thin, avx512_copying, std::arch::x86_64::__m512, [target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")],
     rows: 14 [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     thin: [1 x 8, 2 x 8, 3 x 8, 4 x 6, 5 x 5, 6 x 4, 7 x 3, 8 x 3]);
