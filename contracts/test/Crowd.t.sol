@@ -140,6 +140,17 @@ contract CrowdTest is Base {
         allReclaim(60, 30, 10);
     }
 
+    /// Who paid may count on it that the money comes back when the time is over: nobody launches behind their back.
+    function test_a_request_whose_time_is_over_is_not_launched_any_more() public {
+        pay(ALICE, 60);
+        pay(BOB, 30);
+        pay(CAROL, 10);
+        vm.warp(ends);
+        vm.expectRevert(Crowd.CannotLaunch.selector);
+        crowd.launch(request);
+        allReclaim(60, 30, 10);
+    }
+
     /// What a request counts as paid in, it holds: the last to reclaim would be short of it otherwise.
     function test_a_token_that_keeps_a_part_is_refused() public {
         Taker token = new Taker();

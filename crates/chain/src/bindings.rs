@@ -1,28 +1,29 @@
-//! Our contracts as Rust sees them, made from the committed artifacts when the crate is built.
+//! Our contracts as Rust sees them, made from the committed artifacts when the crate is built: the larger part of what the
+//! compiler has to read of this crate, so that nothing is derived but what tells an error.
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 
 use alloy::sol_types::{Panic, Revert, SolError, SolInterface};
 
 pub(crate) mod credit {
-    alloy::sol! { #[sol(all_derives)] Credit, "../../contracts/artifacts/Credit.json" }
+    alloy::sol! { #[sol(extra_derives(Debug))] Credit, "../../contracts/artifacts/Credit.json" }
 }
 pub(crate) mod agents {
-    alloy::sol! { #[sol(all_derives)] Agents, "../../contracts/artifacts/Agents.json" }
+    alloy::sol! { #[sol(extra_derives(Debug))] Agents, "../../contracts/artifacts/Agents.json" }
 }
 pub(crate) mod bonds {
-    alloy::sol! { #[sol(all_derives)] Bonds, "../../contracts/artifacts/Bonds.json" }
+    alloy::sol! { #[sol(extra_derives(Debug))] Bonds, "../../contracts/artifacts/Bonds.json" }
 }
 pub(crate) mod swarms {
-    alloy::sol! { #[sol(all_derives)] Swarms, "../../contracts/artifacts/Swarms.json" }
+    alloy::sol! { #[sol(extra_derives(Debug))] Swarms, "../../contracts/artifacts/Swarms.json" }
 }
 pub(crate) mod jobs {
-    alloy::sol! { #[sol(all_derives)] Jobs, "../../contracts/artifacts/Jobs.json" }
+    alloy::sol! { #[sol(extra_derives(Debug))] Jobs, "../../contracts/artifacts/Jobs.json" }
 }
 pub(crate) mod validation {
-    alloy::sol! { #[sol(all_derives)] Validation, "../../contracts/artifacts/Validation.json" }
+    alloy::sol! { #[sol(extra_derives(Debug))] Validation, "../../contracts/artifacts/Validation.json" }
 }
 pub(crate) mod reputation {
-    alloy::sol! { #[sol(all_derives)] Reputation, "../../contracts/artifacts/Reputation.json" }
+    alloy::sol! { #[sol(extra_derives(Debug))] Reputation, "../../contracts/artifacts/Reputation.json" }
 }
 
 /// A contract's reason for refusing, in the contract's words.

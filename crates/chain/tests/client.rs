@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod anvil;
+
+#[path = "client/crash.rs"]
+mod crash;
 #[path = "client/hostile.rs"]
 mod hostile;
 #[path = "client/keys.rs"]

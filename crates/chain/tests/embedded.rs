@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod anvil;
+
 #[path = "embedded/node.rs"]
 mod node;
 

@@ -31,7 +31,9 @@ mod error;
 mod execute;
 mod faucet;
 mod pool;
+mod redo;
 mod rpc;
+mod sender;
 mod sequencer;
 mod server;
 mod store;
@@ -160,7 +162,7 @@ impl Embedded {
         let folder = folder.as_ref();
         let failed = |source| EmbeddedError::Folder { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let store = Store::open(Some(&folder.join("chain.redb")))?;
+        let store = Store::open(Some(folder))?;
         let begun = store.chain_id()?.is_some();
         Embedded::start(store, Faucet::in_folder(folder, begun)?, options)
     }

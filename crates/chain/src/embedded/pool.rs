@@ -6,7 +6,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-use alloy::consensus::transaction::SignerRecoverable as _;
 use alloy::consensus::{Transaction as _, TxEnvelope, transaction::Recovered};
 use alloy::eips::eip2718::Decodable2718 as _;
 use alloy::primitives::{Address, B256, U256};
@@ -14,6 +13,7 @@ use revm::context_interface::cfg::GasParams;
 use revm::primitives::eip3860::MAX_INITCODE_SIZE;
 
 use super::execute::{RULES, TRANSACTION_GAS_CAP, to_run};
+use super::sender::sender;
 use super::world::World;
 
 /// The most that may wait.
@@ -130,7 +130,7 @@ pub(crate) fn decode(
         return Err(Rejected::Authorizations);
     }
     // Last, since it costs most. It refuses signatures with a high s, of which each transaction would have two.
-    let from = transaction.recover_signer().map_err(|_| Rejected::Signature)?;
+    let from = sender(&transaction).ok_or(Rejected::Signature)?;
     let transaction = Recovered::new_unchecked(transaction, from);
     let gas = GasParams::new_spec(RULES).initial_tx_gas_for_tx(to_run(&transaction), None);
     let need = gas.initial_total_gas().max(gas.floor_gas());

@@ -1,13 +1,14 @@
 //! A chain to act on: ours, in this process, or Anvil, over HTTP.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chain::embedded::{Clock, Embedded, Options};
 use chain::{Account, Address, Chain, Manifest, Patience, Wallet, Wei};
+
+use crate::anvil::{Anvil, CHAIN_ID};
 
 /// The first of the accounts that Anvil funds; ours does the same here.
 const RICH: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -20,27 +21,16 @@ pub(crate) struct World {
 
 enum Kind {
     Ours { embedded: Embedded, clock: Clock },
-    Anvil { child: Child, address: String },
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Kind::Anvil { child, .. } = &mut self.kind {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
+    Anvil(Anvil),
 }
 
 /// Runs a test on both chains.
 pub(crate) fn both<F: Future<Output = ()>>(test: impl Fn(World) -> F) {
     run(async {
         test(World::ours().await).await;
-        if std::env::var_os("CHAIN_WITHOUT_ANVIL").is_some() {
-            eprintln!("left out, since CHAIN_WITHOUT_ANVIL is set: the same on Anvil");
-            return;
+        if let Some(anvil) = Anvil::start() {
+            test(World::anvil(anvil).await).await;
         }
-        test(World::anvil().await).await;
     });
 }
 
@@ -86,42 +76,19 @@ impl World {
         Self { chain, kind: Kind::Ours { embedded, clock }, rich }
     }
 
-    async fn anvil() -> Self {
-        let program = std::env::var_os("ANVIL").map_or_else(installed, PathBuf::from);
-        let mut child = Command::new(&program)
-            .args(["--port", "0", "--hardfork", "osaka"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|why| {
-                panic!(
-                    "{}: {why}. `cargo xtask test` installs Anvil; ANVIL=<program> names another one, and \
-                     CHAIN_WITHOUT_ANVIL=1 leaves it out",
-                    program.display()
-                )
-            });
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address =
-            lines.find_map(|line| line.unwrap().strip_prefix("Listening on ").map(str::to_owned)).unwrap();
-        // It writes on, and must not wait for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        let chain = Chain::connect(&format!("http://{address}")).await.unwrap();
-        Self { chain, kind: Kind::Anvil { child, address }, rich: rich() }
+    async fn anvil(anvil: Anvil) -> Self {
+        let chain = Chain::connect(&format!("http://{}", anvil.address)).await.unwrap();
+        Self { chain, kind: Kind::Anvil(anvil), rich: rich() }
     }
 
     /// The same chain as another client reaches it, over HTTP for Anvil.
     pub(crate) async fn again(&self) -> Chain {
         match &self.kind {
             Kind::Ours { embedded, .. } => Chain::embedded(embedded).await.unwrap(),
-            Kind::Anvil { address, .. } => {
-                let to = format!("ws://{address}");
-                Chain::connect_with(
-                    &to,
-                    Some(31337),
-                    Some(Manifest::everywhere().unwrap()),
-                    Patience::default(),
-                )
-                .await
-                .unwrap()
+            Kind::Anvil(anvil) => {
+                let (to, known) = (format!("ws://{}", anvil.address), Manifest::everywhere().unwrap());
+                let chain = Chain::connect_with(&to, Some(CHAIN_ID), Some(known), Patience::default());
+                chain.await.unwrap()
             }
         }
     }
@@ -156,9 +123,9 @@ impl World {
                 clock.advance(seconds);
                 embedded.mine().unwrap();
             }
-            Kind::Anvil { address, .. } => {
-                ask(address, "evm_increaseTime", &format!("[{seconds}]"));
-                ask(address, "evm_mine", "[]");
+            Kind::Anvil(anvil) => {
+                ask(anvil, "evm_increaseTime", &format!("[{seconds}]"));
+                ask(anvil, "evm_mine", "[]");
             }
         }
     }
@@ -167,8 +134,8 @@ impl World {
     pub(crate) fn undo(&self, blocks: usize) {
         match &self.kind {
             Kind::Ours { embedded, .. } => embedded.drop_blocks(blocks, false).unwrap(),
-            Kind::Anvil { address, .. } => {
-                ask(address, "anvil_rollback", &format!("[{blocks}]"));
+            Kind::Anvil(anvil) => {
+                ask(anvil, "anvil_rollback", &format!("[{blocks}]"));
             }
         }
     }
@@ -179,8 +146,8 @@ impl World {
             Kind::Ours { embedded, .. } => {
                 embedded.mine().unwrap();
             }
-            Kind::Anvil { address, .. } => {
-                ask(address, "evm_mine", "[]");
+            Kind::Anvil(anvil) => {
+                ask(anvil, "evm_mine", "[]");
             }
         }
     }
@@ -191,18 +158,10 @@ fn rich() -> Wallet {
     Wallet::from_secret(&bytes.try_into().unwrap()).unwrap()
 }
 
-/// Where `cargo xtask` puts it.
-fn installed() -> PathBuf {
-    let system = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
-    let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let home = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/node/chain/node_modules/@foundry-rs");
-    PathBuf::from(format!("{home}/anvil-{system}-{processor}/bin/anvil"))
-}
-
 /// One question over HTTP, past the client.
-fn ask(address: &str, method: &str, params: &str) -> String {
+fn ask(anvil: &Anvil, method: &str, params: &str) -> String {
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
-    let mut stream = TcpStream::connect(address).unwrap();
+    let mut stream = TcpStream::connect(anvil.address).unwrap();
     write!(
         stream,
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",

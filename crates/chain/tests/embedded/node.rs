@@ -2,8 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
@@ -15,7 +13,8 @@ use chain::embedded::{Embedded, Options, Server};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-pub(crate) const CHAIN_ID: u64 = 31337;
+use crate::anvil::Anvil;
+pub(crate) use crate::anvil::CHAIN_ID;
 
 alloy::sol! {
     #[derive(Debug)]
@@ -81,16 +80,7 @@ enum Keeper {
         #[expect(dead_code, reason = "kept for its end")] Server,
         #[expect(dead_code, reason = "kept for its end")] Runtime,
     ),
-    Anvil(Child),
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        if let Keeper::Anvil(child) = self {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
+    Anvil(#[expect(dead_code, reason = "kept for its end")] Anvil),
 }
 
 impl Node {
@@ -105,39 +95,11 @@ impl Node {
         Node { client, embedded: Some(embedded), _keeper: Keeper::Ours(server, runtime) }
     }
 
-    /// Nothing where the one who runs the tests has said that they are to do without.
+    /// Nothing where there is to be no Anvil.
     pub(crate) fn anvil() -> Option<Node> {
-        if std::env::var_os("CHAIN_WITHOUT_ANVIL").is_some() {
-            eprintln!("left out, since CHAIN_WITHOUT_ANVIL is set: the same on Anvil");
-            return None;
-        }
-        let program = std::env::var_os("ANVIL").map_or_else(installed, PathBuf::from);
-        let mut child = Command::new(&program)
-            .args(["--port", "0", "--chain-id", &CHAIN_ID.to_string(), "--hardfork", "osaka"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|why| {
-                panic!(
-                    "{}: {why}. `cargo xtask test` installs Anvil; ANVIL=<program> names another one, and \
-                     CHAIN_WITHOUT_ANVIL=1 leaves it out",
-                    program.display()
-                )
-            });
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address =
-            lines.find_map(|line| line.unwrap().strip_prefix("Listening on ")?.parse().ok()).unwrap();
-        // It writes on, and must not wait for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Node { client: Client::new(address), embedded: None, _keeper: Keeper::Anvil(child) })
+        let anvil = Anvil::start()?;
+        Some(Node { client: Client::new(anvil.address), embedded: None, _keeper: Keeper::Anvil(anvil) })
     }
-}
-
-/// Where `cargo xtask` puts it.
-fn installed() -> PathBuf {
-    let system = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
-    let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let home = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/node/chain/node_modules/@foundry-rs");
-    PathBuf::from(format!("{home}/anvil-{system}-{processor}/bin/anvil"))
 }
 
 /// What a node answers when it does not do it.

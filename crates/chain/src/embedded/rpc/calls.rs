@@ -5,7 +5,7 @@ use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{Address, TxKind, U64, U256};
 use alloy::rpc::types::state::{AccountOverride, StateOverride};
 use alloy::rpc::types::{BlockOverrides, TransactionRequest};
-use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
+use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, ResultAndState};
 use revm::context::{BlockEnv, CfgEnv, Context, TxEnv};
 use revm::context_interface::either::Either;
 use revm::database::CacheDB;
@@ -27,22 +27,23 @@ const TRANSFER_GAS: u64 = 21_000;
 const ESTIMATE_PARTS: u64 = 64;
 
 /// A call to try: on which state, in which block, by which rules.
-struct Trial {
+pub(super) struct Trial {
     ground: CacheDB<Ground>,
-    block: BlockEnv,
+    pub(super) block: BlockEnv,
     rules: CfgEnv,
-    transaction: TxEnv,
+    pub(super) transaction: TxEnv,
 }
 
 impl Trial {
-    fn run(&self, gas: u64) -> Result<ExecutionResult, RpcError> {
+    /// What becomes of it with so much gas, and of the state.
+    pub(super) fn run(&self, gas: u64) -> Result<ResultAndState, RpcError> {
         let mut machine = Context::mainnet()
             .with_db(self.ground.clone())
             .with_block(self.block.clone())
             .with_cfg(self.rules.clone())
             .build_mainnet();
         let done = machine.transact(TxEnv { gas_limit: gas, ..self.transaction.clone() });
-        done.map(|done| done.result).map_err(|why| refused(&why))
+        done.map_err(|why| refused(&why))
     }
 }
 
@@ -53,7 +54,7 @@ impl Rpc {
         let gas = request.gas.unwrap_or(u64::MAX).min(self.limits.call_gas);
         let at = at.unwrap_or(BlockId::Number(BlockNumberOrTag::Latest));
         let trial = self.trial(request, at, state, block)?;
-        match trial.run(gas)? {
+        match trial.run(gas)?.result {
             ExecutionResult::Success { output, .. } => result(output.into_data()),
             ExecutionResult::Revert { output, .. } => Err(RpcError::reverted(&output)),
             ExecutionResult::Halt { reason, .. } => Err(RpcError::failed(halted(&reason))),
@@ -71,10 +72,10 @@ impl Rpc {
         most = most.min(wanted.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(most));
         most = most.min(affordable(&mut trial)?);
 
-        if plain_transfer(&mut trial) && trial.run(TRANSFER_GAS).is_ok_and(|done| done.is_success()) {
+        if plain_transfer(&mut trial) && trial.run(TRANSFER_GAS).is_ok_and(|done| done.result.is_success()) {
             return result(U64::from(TRANSFER_GAS));
         }
-        let spent = match trial.run(most)? {
+        let spent = match trial.run(most)?.result {
             ExecutionResult::Success { gas, .. } => gas,
             ExecutionResult::Revert { output, .. } => return Err(RpcError::reverted(&output)),
             ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => {
@@ -83,7 +84,7 @@ impl Rpc {
             ExecutionResult::Halt { reason, .. } => return Err(RpcError::failed(halted(&reason))),
         };
         let enough = |gas: u64| match trial.run(gas) {
-            Ok(done) => done.is_success(),
+            Ok(done) => done.result.is_success(),
             // Less than a transaction must have at least.
             Err(_) => false,
         };
@@ -110,7 +111,8 @@ impl Rpc {
         result(U64::from(plenty))
     }
 
-    fn trial(
+    /// A call that was asked for, ready to be tried.
+    pub(super) fn trial(
         &self,
         request: TransactionRequest,
         at: BlockId,
@@ -300,7 +302,7 @@ fn refused(why: &EVMError<std::convert::Infallible, InvalidTransaction>) -> RpcE
 }
 
 /// Why the machine stopped, in the words of other nodes.
-fn halted(reason: &HaltReason) -> String {
+pub(super) fn halted(reason: &HaltReason) -> String {
     match reason {
         HaltReason::OutOfGas(_) => "out of gas".to_owned(),
         HaltReason::OpcodeNotFound | HaltReason::InvalidFEOpcode => "invalid opcode".to_owned(),

@@ -1,8 +1,9 @@
 //! The JSON-RPC of the chain: from bytes to bytes, however these travel.
 //!
 //! `request.rs` decodes; here each method goes to those who answer it: `state.rs` for accounts, blocks, transactions and fees, `calls.rs`
-//! for what a transaction would do, `logs.rs` for logs and filters.
+//! for what a transaction would do, `access.rs` for what it would touch, `logs.rs` for logs and filters.
 
+mod access;
 mod calls;
 mod error;
 mod logs;
@@ -253,6 +254,7 @@ impl Rpc {
 
             "eth_call" => self.try_call(p),
             "eth_estimateGas" => self.estimate(p),
+            "eth_createAccessList" => self.access_list(p),
 
             "eth_getLogs" => self.logs(p),
             "eth_newFilter" => self.new_log_filter(p),
@@ -381,6 +383,7 @@ fn is_long(method: &str) -> bool {
         method,
         "eth_call"
             | "eth_estimateGas"
+            | "eth_createAccessList"
             | "eth_getLogs"
             | "eth_getFilterLogs"
             | "eth_getFilterChanges"

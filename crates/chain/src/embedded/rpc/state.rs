@@ -137,11 +137,10 @@ impl Rpc {
         let hash: B256 = p.next()?;
         // The pool first: a transaction leaves it only when its block can be seen.
         let waiting = self.shared.pool().get(&hash).map(|waiting| shapes::pending(&waiting.transaction));
-        if waiting.is_some() && self.shared.store.place(&hash)?.is_none() {
-            return result(waiting);
+        match self.place(&hash)? {
+            Some((block, index)) => result(shapes::transaction(&block, index)),
+            None => result(waiting),
         }
-        let Some((block, index)) = self.place(&hash)? else { return nothing() };
-        result(shapes::transaction(&block, index))
     }
 
     pub(super) fn raw_transaction(&self, p: Parameters<'_, '_>) -> Answer {
