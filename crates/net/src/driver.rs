@@ -25,6 +25,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, relay, upnp};
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -699,7 +700,10 @@ impl Driver {
         let few = self.peers.len() < self.config.limits.wanted_peers;
         if few && !self.peers.is_empty() && self.walked.is_none_or(|at| now >= at + WALK) {
             let target = libp2p::PeerId::random();
-            let query = self.swarm.behaviour_mut().kad.get_closest_peers(target);
+            // It meets several times as many as it is asked for.
+            let missing = self.config.limits.wanted_peers.saturating_sub(self.peers.len());
+            let some = NonZeroUsize::new(missing / 4 + 1).unwrap_or(NonZeroUsize::MIN);
+            let query = self.swarm.behaviour_mut().kad.get_n_closest_peers(target, some);
             self.queries.insert(query, Query::Walk);
             // The first walk finds little if it begins before anyone has said who it is.
             let known = self.peers.values().any(|peer| peer.known.is_some());
