@@ -44,6 +44,8 @@ const WRITE: Duration = Duration::from_secs(10);
 const RELAY_PROTOCOL: &str = "/libp2p/circuit/relay/0.2.0/hop";
 /// Messages that did not fit in a neighbour's queue within a heartbeat, to be called slow.
 const SLOW: usize = 64;
+/// Peers that are asked last where one is that is sought.
+const SOUGHT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// Addresses that are believed of one peer.
 const ADDRESSES: usize = 8;
 
@@ -415,7 +417,7 @@ impl Driver {
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Streams(streams::Event::Seek(peer)) => {
-                let query = self.swarm.behaviour_mut().kad.get_closest_peers(peer);
+                let query = self.swarm.behaviour_mut().kad.get_n_closest_peers(peer, SOUGHT);
                 self.queries.insert(query, Query::Seek { peer, found: Vec::new() });
             }
             BehaviourEvent::Streams(streams::Event::TooMany(peer)) => self.punish(peer, Offence::TooMany),
