@@ -208,11 +208,13 @@ fn churn(bench: &mut Bench, runtime: &tokio::runtime::Runtime) -> Result {
             number += 1;
         }
         let (expected, end) = (number as usize * (STABLE - 1), Instant::now());
+        let heard_of = heard.clone();
         let heard = || heard.lock().unwrap_or_else(PoisonError::into_inner).len();
         while heard() < expected && end.elapsed() < Duration::from_secs(10) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         listener.abort();
+        missing(&heard_of.lock().unwrap_or_else(PoisonError::into_inner), number, STABLE);
         let peers: usize = nodes.iter().map(|node| node.handle.peers().len()).sum();
         let memory = (at_first - before, memory_mib() - before);
         Ok::<_, Box<dyn std::error::Error>>((heard() as f64 / expected as f64, memory, peers))
@@ -223,6 +225,17 @@ fn churn(bench: &mut Bench, runtime: &tokio::runtime::Runtime) -> Result {
     bench.report.figure("memory per node, at the end", Unit::Cost("MiB"), grown.1 / nodes, BAR, 16.0);
     bench.report.figure("peers per node, at the end", Unit::Cost("peers"), peers as f64 / nodes, BAR, 48.0);
     Ok(())
+}
+
+/// Says which messages did not reach everyone, if there are any.
+fn missing(heard: &std::collections::HashSet<(u64, usize)>, messages: u64, nodes: usize) {
+    for message in 0..messages {
+        let without: Vec<usize> = (0..nodes).filter(|node| !heard.contains(&(message, *node))).collect();
+        // Its author does not hear it.
+        if without.len() > 1 {
+            eprintln!("net: message {message} of {messages} did not reach {} nodes", without.len() - 1);
+        }
+    }
 }
 
 /// From the start of a node to its first message heard, through a bootstrap address on loopback.

@@ -75,8 +75,9 @@ impl Behaviour {
             .set_replication_interval(None)
             .set_publication_interval(None)
             .set_periodic_bootstrap_interval(Some(Duration::from_mins(5)));
-        if let Some(parallel) = NonZeroUsize::new(4) {
-            table.set_parallelism(parallel);
+        // Four ways that share no peer, each to the closest ten: what joining costs grows with both.
+        if let (Some(ways), Some(closest)) = (NonZeroUsize::new(4), NonZeroUsize::new(10)) {
+            table.set_parallelism(ways).set_replication_factor(closest);
         }
         let mut kad = kad::Behaviour::with_config(me, Records::new(me, &config.limits), table);
         kad.set_mode(Some(kad::Mode::Server));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const CROWD: usize = 3;
 const FEW: usize = 16;
 /// Whoever came only just now may be about to be of use.
-const SETTLED: Duration = Duration::from_secs(30);
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// A connected peer, as far as it matters here.
 #[derive(Clone, Copy, Debug)]

@@ -25,6 +25,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
 use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, relay, upnp};
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -43,6 +44,8 @@ const WRITE: Duration = Duration::from_secs(10);
 const RELAY_PROTOCOL: &str = "/libp2p/circuit/relay/0.2.0/hop";
 /// Messages that did not fit in a neighbour's queue within a heartbeat, to be called slow.
 const SLOW: usize = 64;
+/// Peers that are asked last where one is that is sought.
+const SOUGHT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// Addresses that are believed of one peer.
 const ADDRESSES: usize = 8;
 
@@ -414,7 +417,7 @@ impl Driver {
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Streams(streams::Event::Seek(peer)) => {
-                let query = self.swarm.behaviour_mut().kad.get_closest_peers(peer);
+                let query = self.swarm.behaviour_mut().kad.get_n_closest_peers(peer, SOUGHT);
                 self.queries.insert(query, Query::Seek { peer, found: Vec::new() });
             }
             BehaviourEvent::Streams(streams::Event::TooMany(peer)) => self.punish(peer, Offence::TooMany),
@@ -699,7 +702,10 @@ impl Driver {
         let few = self.peers.len() < self.config.limits.wanted_peers;
         if few && !self.peers.is_empty() && self.walked.is_none_or(|at| now >= at + WALK) {
             let target = libp2p::PeerId::random();
-            let query = self.swarm.behaviour_mut().kad.get_closest_peers(target);
+            // It meets several times as many as it is asked for.
+            let missing = self.config.limits.wanted_peers.saturating_sub(self.peers.len());
+            let some = NonZeroUsize::new(missing / 4 + 1).unwrap_or(NonZeroUsize::MIN);
+            let query = self.swarm.behaviour_mut().kad.get_n_closest_peers(target, some);
             self.queries.insert(query, Query::Walk);
             // The first walk finds little if it begins before anyone has said who it is.
             let known = self.peers.values().any(|peer| peer.known.is_some());

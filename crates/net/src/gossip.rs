@@ -28,6 +28,8 @@ const REMEMBERED: Duration = Duration::from_mins(2);
 pub(crate) const OLDEST: Duration = Duration::from_secs(90);
 /// How far ahead of ours an author's clock may be.
 pub(crate) const AHEAD: Duration = Duration::from_secs(20);
+/// How long a message may wait to be sent to a neighbour.
+const QUEUED: Duration = Duration::from_secs(10);
 /// Messages that wait for a verdict, on all topics.
 const PENDING: usize = 8_192;
 /// Topics that one peer may subscribe to.
@@ -221,6 +223,9 @@ pub(crate) fn behaviour(key: &Keypair, traffic: Arc<Traffic>) -> Result<Behaviou
         .idontwant_message_size_threshold(512)
         .idontwant_on_publish(true)
         .connection_handler_queue_len(1_024)
+        // On a busy machine a message may wait for longer than a second; it is dropped when it would come too late to matter.
+        .publish_queue_duration(QUEUED)
+        .forward_queue_duration(QUEUED)
         .max_ihave_messages_heartbeat(20)
         .build()
         .map_err(|why| failed(why.to_string()))?;
