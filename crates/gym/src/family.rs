@@ -152,10 +152,11 @@ impl<F: Family> Levels<F> {
     pub(crate) fn of(parameters: &str) -> Result<Levels<F>, Unfit> {
         // Through an object, since a list would be taken for fields in their order.
         let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(parameters);
-        let read = object.and_then(|object| serde_json::from_value::<F>(object.into())).map_err(|source| {
-            let defaults = serde_json::to_string(&F::default()).unwrap_or_default();
-            Unfit::Unreadable { family: F::NAME, source, defaults }
-        })?;
+        let read =
+            object.and_then(|object| serde_json::from_value::<F>(object.into())).map_err(|source| {
+                let defaults = serde_json::to_string(&F::default()).unwrap_or_default();
+                Unfit::Unreadable { family: F::NAME, source, defaults }
+            })?;
         read.check()?;
         Ok(Levels { levels: vec![read] })
     }

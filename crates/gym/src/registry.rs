@@ -20,7 +20,6 @@ fn entry<F: Family>() -> Entry {
         parameters: || F::levels().iter().filter_map(|level| serde_json::to_value(level).ok()).collect(),
     }
 }
-}
 
 /// All of them, in alphabetical order.
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
@@ -111,7 +110,11 @@ mod tests {
             for (level, parameters) in parameters(name).unwrap().into_iter().enumerate() {
                 // The seed's throws belong to the level: only the form of the task is the same.
                 let own = configured(name, &parameters.to_string()).unwrap();
-                assert_eq!(level == 0, own.task(3, 0) == environment(name).unwrap().task(3, level as u8), "{name}");
+                assert_eq!(
+                    level == 0,
+                    own.task(3, 0) == environment(name).unwrap().task(3, level as u8),
+                    "{name}"
+                );
             }
         }
         assert_eq!(names().count(), 40);
