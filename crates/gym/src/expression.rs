@@ -11,17 +11,14 @@ const MAX_BITS: u64 = 2048;
 /// The largest exponent.
 const MAX_EXPONENT: i64 = 512;
 
-/// A number, or an operation on two. Long sums and products are as deep to the left as they are long, so it is kept as steps on a stack.
-#[derive(Clone, Debug)]
-pub(crate) struct Expression {
-    steps: Vec<Step>,
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Number(BigRational),
-    Negate,
-    Apply(Operation),
+/// What an expression comes to: numbers, `+ - * / // % **` and brackets, as Python orders them.
+///
+/// Nothing for anything else, and where it divides by zero or grows beyond all measure. It is worked out while it is read: a long
+/// expression takes no more memory than a short one.
+pub(crate) fn value(text: &str) -> Option<BigRational> {
+    let mut reader = Reader { rest: python::strip(text), open: 0 };
+    let value = reader.sum(0)?;
+    reader.rest.is_empty().then_some(value)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,47 +32,19 @@ enum Operation {
     Power,
 }
 
-impl Expression {
-    /// Reads numbers, `+ - * / // % **` and brackets, as Python orders them; nothing for anything else.
-    pub(crate) fn read(text: &str) -> Option<Expression> {
-        let mut reader = Reader { rest: python::strip(text), open: 0, steps: Vec::new() };
-        reader.sum(0)?;
-        reader.rest.is_empty().then_some(Expression { steps: reader.steps })
-    }
-
-    /// What it comes to; nothing if it divides by zero or grows beyond all measure.
-    pub(crate) fn value(&self) -> Option<BigRational> {
-        let mut stack: Vec<BigRational> = Vec::new();
-        for step in &self.steps {
-            let value = match step {
-                Step::Number(number) => number.clone(),
-                Step::Negate => -stack.pop()?,
-                Step::Apply(operation) => {
-                    let right = stack.pop()?;
-                    operation.of(&stack.pop()?, &right)?
-                }
-            };
-            if value.numer().bits().max(value.denom().bits()) > MAX_BITS {
-                return None;
-            }
-            stack.push(value);
-        }
-        stack.pop()
-    }
-}
-
 impl Operation {
     fn of(self, a: &BigRational, b: &BigRational) -> Option<BigRational> {
         let divides = || (*b.numer() != BigInt::ZERO).then_some(b);
-        match self {
-            Operation::Plus => Some(a + b),
-            Operation::Minus => Some(a - b),
-            Operation::Times => Some(a * b),
-            Operation::Over => Some(a / divides()?),
-            Operation::Floor => Some((a / divides()?).floor()),
-            Operation::Modulo => Some(a - (a / divides()?).floor() * b),
-            Operation::Power => power(a, b),
-        }
+        let value = match self {
+            Operation::Plus => a + b,
+            Operation::Minus => a - b,
+            Operation::Times => a * b,
+            Operation::Over => a / divides()?,
+            Operation::Floor => (a / divides()?).floor(),
+            Operation::Modulo => a - (a / divides()?).floor() * b,
+            Operation::Power => power(a, b)?,
+        };
+        (value.numer().bits().max(value.denom().bits()) <= MAX_BITS).then_some(value)
     }
 }
 
@@ -94,7 +63,6 @@ struct Reader<'a> {
     rest: &'a str,
     /// Open brackets: within them a line may end.
     open: usize,
-    steps: Vec<Step>,
 }
 
 impl Reader<'_> {
@@ -112,23 +80,22 @@ impl Reader<'_> {
         taken.is_some()
     }
 
-    fn sum(&mut self, depth: usize) -> Option<()> {
-        self.product(depth)?;
+    fn sum(&mut self, depth: usize) -> Option<BigRational> {
+        let mut value = self.product(depth)?;
         loop {
             let operation = if self.take("+") {
                 Operation::Plus
             } else if self.take("-") {
                 Operation::Minus
             } else {
-                return Some(());
+                return Some(value);
             };
-            self.product(depth)?;
-            self.steps.push(Step::Apply(operation));
+            value = operation.of(&value, &self.product(depth)?)?;
         }
     }
 
-    fn product(&mut self, depth: usize) -> Option<()> {
-        self.signed(depth)?;
+    fn product(&mut self, depth: usize) -> Option<BigRational> {
+        let mut value = self.signed(depth)?;
         loop {
             let operation = if self.take("//") {
                 Operation::Floor
@@ -139,41 +106,34 @@ impl Reader<'_> {
             } else if self.take("*") {
                 Operation::Times
             } else {
-                return Some(());
+                return Some(value);
             };
-            self.signed(depth)?;
-            self.steps.push(Step::Apply(operation));
+            value = operation.of(&value, &self.signed(depth)?)?;
         }
     }
 
-    fn signed(&mut self, depth: usize) -> Option<()> {
+    fn signed(&mut self, depth: usize) -> Option<BigRational> {
         if depth > MAX_DEPTH {
             return None;
         }
         if self.take("-") {
-            self.signed(depth + 1)?;
-            self.steps.push(Step::Negate);
-            return Some(());
+            return Some(-self.signed(depth + 1)?);
         }
         if self.take("+") {
             return self.signed(depth + 1);
         }
-        self.atom(depth)?;
+        let value = self.atom(depth)?;
         // A power binds more tightly than a sign before it, and less than one behind it.
-        if self.take("**") {
-            self.signed(depth + 1)?;
-            self.steps.push(Step::Apply(Operation::Power));
-        }
-        Some(())
+        if self.take("**") { Operation::Power.of(&value, &self.signed(depth + 1)?) } else { Some(value) }
     }
 
-    fn atom(&mut self, depth: usize) -> Option<()> {
+    fn atom(&mut self, depth: usize) -> Option<BigRational> {
         if self.take("(") {
             self.open += 1;
-            self.sum(depth + 1)?;
+            let value = self.sum(depth + 1)?;
             let closed = self.take(")");
             self.open -= 1;
-            return closed.then_some(());
+            return closed.then_some(value);
         }
         let end = self
             .rest
@@ -181,8 +141,7 @@ impl Reader<'_> {
             .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
-        self.steps.push(Step::Number(number(word)?));
-        Some(())
+        number(word)
     }
 }
 
@@ -206,8 +165,8 @@ fn number(word: &str) -> Option<BigRational> {
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Option<String> {
-        Expression::read(text)?.value().map(|value| value.to_string())
+    fn shown(text: &str) -> Option<String> {
+        value(text).map(|value| value.to_string())
     }
 
     #[test]
@@ -228,7 +187,7 @@ mod tests {
             ("0x10", "16"),
             (" (1 +\n2) \n", "3"),
         ] {
-            assert_eq!(value(text).as_deref(), Some(expected), "{text:?}");
+            assert_eq!(shown(text).as_deref(), Some(expected), "{text:?}");
         }
     }
 
@@ -238,12 +197,12 @@ mod tests {
             "", "1 +", "+", "1 2", "(1", "1)", "x", "1/0", "0**-1", "2**0.5", "9**9**9", "sqrt(4)", "3!",
             "2(3)", "1 = 1", "007", "1\n+2", "1..2", "()", "**2", "1 +* 2", "१+1",
         ] {
-            assert_eq!(value(text), None, "{text:?}");
+            assert_eq!(shown(text), None, "{text:?}");
         }
         for (open, close) in [("(", ")"), ("-", ""), ("2**", "")] {
-            assert_eq!(value(&format!("{}1{}", open.repeat(100_000), close.repeat(100_000))), None);
+            assert_eq!(shown(&format!("{}1{}", open.repeat(100_000), close.repeat(100_000))), None);
         }
-        assert_eq!(value(&format!("1{}", "+1".repeat(100_000))).as_deref(), Some("100001"));
-        assert_eq!(value(&format!("9{}", "*9".repeat(100_000))), None);
+        assert_eq!(shown(&format!("1{}", "+1".repeat(100_000))).as_deref(), Some("100001"));
+        assert_eq!(shown(&format!("9{}", "*9".repeat(100_000))), None);
     }
 }

@@ -65,7 +65,7 @@ impl Family for BinaryMatrix {
         }
         let rows = || {
             let rows = Literal::read(answer)?.parts()?;
-            Some(rows.iter().map(matrix::shown_list).collect::<Option<Vec<_>>>()?.join("\n"))
+            Some(rows.into_iter().map(matrix::shown_list).collect::<Option<Vec<_>>>()?.join("\n"))
         };
         if rows().is_some_and(|text| text == task.answer) { 0.1 } else { 0.0 }
     }

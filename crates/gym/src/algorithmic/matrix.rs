@@ -37,7 +37,7 @@ pub(crate) fn turned(matrix: &[Vec<u32>]) -> Matrix {
 }
 
 /// The parts of a list that is written out, with blanks between them, as the package shows what it evaluates.
-pub(crate) fn shown_list(list: &Literal) -> Option<String> {
+pub(crate) fn shown_list(list: Literal) -> Option<String> {
     let parts: Option<Vec<String>> = list.parts()?.iter().map(Literal::shown).collect();
     Some(parts?.join(" "))
 }

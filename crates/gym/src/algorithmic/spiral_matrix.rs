@@ -60,10 +60,7 @@ impl Family for SpiralMatrix {
         let (right, given) = (python::strip(&task.answer), python::strip(answer));
         if given == right {
             1.0
-        } else if Literal::read(given)
-            .and_then(|list| matrix::shown_list(&list))
-            .is_some_and(|text| text == right)
-        {
+        } else if Literal::read(given).and_then(matrix::shown_list).is_some_and(|text| text == right) {
             0.1
         } else {
             0.0

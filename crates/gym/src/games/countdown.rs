@@ -3,7 +3,7 @@
 use crate::arithmetic::Operator;
 use crate::dice::Dice;
 use crate::environment::Task;
-use crate::expression::Expression;
+use crate::expression;
 use crate::family::{Family, Problem, Unfit, span};
 use crate::python;
 use num_bigint::BigInt;
@@ -171,7 +171,7 @@ impl Family for Countdown {
 
     /// A twentieth for an expression of other numbers or with another value, a hundredth for what is none.
     fn score(task: &Task, answer: &str) -> f64 {
-        let Some(value) = Expression::read(answer).and_then(|expression| expression.value()) else {
+        let Some(value) = expression::value(answer) else {
             return 0.01;
         };
         let numbers = |value: &Value| {

@@ -5,6 +5,8 @@ use num_bigint::BigInt;
 
 /// How deep lists may lie in each other. No reference has more than two.
 const MAX_DEPTH: usize = 64;
+/// How many parts a list or a string may have. The largest reference has ten thousand.
+const MAX_PARTS: usize = 1 << 15;
 
 /// A value that is written out in full.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,9 +34,10 @@ impl Literal {
     }
 
     /// What a loop over it would see; nothing for what has no parts.
-    pub(crate) fn parts(&self) -> Option<Vec<Literal>> {
+    pub(crate) fn parts(self) -> Option<Vec<Literal>> {
         match self {
-            Literal::List(parts) => Some(parts.clone()),
+            Literal::List(parts) => Some(parts),
+            Literal::Text(text) if text.len() > MAX_PARTS => None,
             Literal::Text(text) => Some(text.chars().map(|c| Literal::Text(c.to_string())).collect()),
             Literal::Int(_) | Literal::Other => None,
         }
@@ -145,6 +148,9 @@ impl Reader<'_> {
             self.blanks(lines);
             if self.rest.is_empty() || self.rest.starts_with([']', ')', '\n', '\r']) {
                 break;
+            }
+            if values.len() == MAX_PARTS {
+                return None;
             }
             values.push(self.value(depth + 1)?);
             self.blanks(lines);
