@@ -119,7 +119,8 @@ impl Colony {
         let place = Place { rpc, chain: chain.id(), swarm: swarm.0, contracts: None };
         let (to, lines) = mpsc::channel(LINES);
         let invite = Invite { charter: plan.charter.clone(), place: Some(place.clone()), peers: Vec::new() };
-        let mut colony = Colony { birds: Vec::new(), lines, early: VecDeque::new(), server, chain, place, invite };
+        let mut colony =
+            Colony { birds: Vec::new(), lines, early: VecDeque::new(), server, chain, place, invite };
         let count = plan.nodes + usize::from(plan.alone);
         for i in 0..count {
             let alone = i >= plan.nodes;

@@ -12,7 +12,9 @@ pub enum Error {
         why: String,
     },
     /// The chain knows another swarm under the number.
-    #[error("swarm {swarm} on {chain} was made for another charter: ask whoever invited you for a new invite")]
+    #[error(
+        "swarm {swarm} on {chain} was made for another charter: ask whoever invited you for a new invite"
+    )]
     OtherSwarm {
         /// The number.
         swarm: u64,

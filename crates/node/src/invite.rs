@@ -75,14 +75,22 @@ impl FromStr for Invite {
         }
         let Some(body) = text.strip_prefix(HEAD) else {
             let newer = text.starts_with("starling");
-            return Err(no(if newer { "it is of another version of Starling" } else { "it begins otherwise" }));
+            return Err(no(if newer {
+                "it is of another version of Starling"
+            } else {
+                "it begins otherwise"
+            }));
         };
-        let bytes = BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| no("a character is missing or wrong"))?;
-        let Some((body, check)) = bytes.split_last_chunk::<CHECK>() else { return Err(no("it is cut short")) };
+        let bytes =
+            BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| no("a character is missing or wrong"))?;
+        let Some((body, check)) = bytes.split_last_chunk::<CHECK>() else {
+            return Err(no("it is cut short"));
+        };
         if *check != check_of(body) {
             return Err(no("a part is missing or changed"));
         }
-        let body: Body = postcard::from_bytes(body).map_err(|_| no("it is of another version of Starling"))?;
+        let body: Body =
+            postcard::from_bytes(body).map_err(|_| no("it is of another version of Starling"))?;
         let charter = Charter::from_toml(&body.charter)?;
         let peers = body.peers.iter().map(|text| text.parse()).collect::<Result<_, net::Error>>()?;
         Ok(Invite { charter, place: body.place, peers })
@@ -117,7 +125,8 @@ mod tests {
         let word = invite().to_string();
         assert!(word.starts_with("starling1") && !word.contains(char::is_whitespace), "{word}");
         assert_eq!(word.parse::<Invite>().unwrap(), invite());
-        let broken: String = word.chars().flat_map(|c| [Some(c), (c == 'A').then_some('\n')]).flatten().collect();
+        let broken: String =
+            word.chars().flat_map(|c| [Some(c), (c == 'A').then_some('\n')]).flatten().collect();
         assert_eq!(broken.parse::<Invite>().unwrap(), invite());
     }
 

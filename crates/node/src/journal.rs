@@ -61,7 +61,8 @@ impl Journal {
         }
         let journal = if let Some((number, recorder, whole)) = newest {
             let path = path(folder, number);
-            let file = File::options().append(true).open(&path).map_err(|why| Error::file("opening", &path, why))?;
+            let file =
+                File::options().append(true).open(&path).map_err(|why| Error::file("opening", &path, why))?;
             file.set_len(whole as u64).map_err(|why| Error::file("cutting", &path, why))?;
             Journal { folder: folder.to_owned(), recorder, file, number }
         } else {
@@ -108,20 +109,24 @@ fn learned_in(
     found: &mut Vec<(u64, Vec<Lesson>, [u8; 32])>,
 ) -> Result<()> {
     let mut asked: Option<(u64, Vec<Lesson>)> = None;
-    log::replay(bytes, |_| Ok(parts.clone()), |_, event, effects, _| {
-        if let Event::Learned { round, root } = event
-            && let Some((_, lessons)) = asked.take_if(|(of, _)| of == round)
-            && saved.is_none_or(|saved| *round > saved)
-            && found.last().is_none_or(|(last, ..)| round > last)
-        {
-            found.push((*round, lessons, *root));
-        }
-        for effect in effects {
-            if let Effect::Learn { round, lessons } = effect {
-                asked = Some((*round, lessons.clone()));
+    log::replay(
+        bytes,
+        |_| Ok(parts.clone()),
+        |_, event, effects, _| {
+            if let Event::Learned { round, root } = event
+                && let Some((_, lessons)) = asked.take_if(|(of, _)| of == round)
+                && saved.is_none_or(|saved| *round > saved)
+                && found.last().is_none_or(|(last, ..)| round > last)
+            {
+                found.push((*round, lessons, *root));
             }
-        }
-    })?;
+            for effect in effects {
+                if let Effect::Learn { round, lessons } = effect {
+                    asked = Some((*round, lessons.clone()));
+                }
+            }
+        },
+    )?;
     Ok(())
 }
 

@@ -24,30 +24,80 @@ const KEPT: usize = 2;
 /// Something to compute.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Answer { round: u64, stage: u8, asks: Vec<Ask> },
-    Learn { round: u64, lessons: Vec<Lesson> },
-    Audit { round: u64, peer: NodeId, weights: Weights, claims: Vec<Claim> },
-    Examine { round: u64, count: usize },
-    Save { round: u64 },
+    Answer {
+        round: u64,
+        stage: u8,
+        asks: Vec<Ask>,
+    },
+    Learn {
+        round: u64,
+        lessons: Vec<Lesson>,
+    },
+    Audit {
+        round: u64,
+        peer: NodeId,
+        weights: Weights,
+        claims: Vec<Claim>,
+    },
+    Examine {
+        round: u64,
+        count: usize,
+    },
+    Save {
+        round: u64,
+    },
     /// Learn what was learned before and not saved; it has to come to this root.
-    Redo { round: u64, lessons: Vec<Lesson>, root: [u8; 32] },
+    Redo {
+        round: u64,
+        lessons: Vec<Lesson>,
+        root: [u8; 32],
+    },
     /// Take up another's weights, as a newcomer does.
-    TakeUp { weights: Weights },
+    TakeUp {
+        weights: Weights,
+    },
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(crate) enum Thought {
-    Answered { round: u64, stage: u8, root: [u8; 32], answers: Vec<Vec<Said>>, took: Duration },
-    Learned { round: u64, weights: Weights, took: Duration },
-    Audited { round: u64, peer: NodeId, finding: Finding },
-    Examined { round: u64, right: f64, asked: usize },
+    Answered {
+        round: u64,
+        stage: u8,
+        root: [u8; 32],
+        answers: Vec<Vec<Said>>,
+        took: Duration,
+    },
+    Learned {
+        round: u64,
+        weights: Weights,
+        took: Duration,
+    },
+    Audited {
+        round: u64,
+        peer: NodeId,
+        finding: Finding,
+    },
+    Examined {
+        round: u64,
+        right: f64,
+        asked: usize,
+    },
     /// What was learned before was learned again, and whether it came to the same.
-    Redone { round: u64, weights: Weights, same: bool },
+    Redone {
+        round: u64,
+        weights: Weights,
+        same: bool,
+    },
     /// Another's weights were taken up.
-    TakenUp { weights: Weights },
+    TakenUp {
+        weights: Weights,
+    },
     /// Something that the node can live with.
-    Trouble { part: &'static str, why: String },
+    Trouble {
+        part: &'static str,
+        why: String,
+    },
     /// Something that it cannot.
     Broken(Error),
 }
@@ -107,7 +157,8 @@ impl Mind {
         };
         let thread = thread::Builder::new().name("mind".to_owned());
         thread.spawn(run).map_err(|why| Error::Stopped { part: "mind", why: why.to_string() })?;
-        let ended = |_| Error::Stopped { part: "mind", why: "it ended while the model was loaded".to_owned() };
+        let ended =
+            |_| Error::Stopped { part: "mind", why: "it ended while the model was loaded".to_owned() };
         let (config, woken) = wakes.recv().map_err(ended)??;
         Ok((Mind { jobs: put, open, config }, thoughts, woken))
     }

@@ -83,7 +83,11 @@ pub struct Options {
 }
 
 /// Takes part in a swarm until `stop` is done, or for as many rounds as were wanted.
-pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Future<Output = ()>) -> Result<()> {
+pub async fn join(
+    options: Options,
+    reports: mpsc::Sender<Report>,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
     let charter = options.invite.charter.clone();
     let folder = options.home.swarm(&charter.id())?;
     let played = if options.alone { by_itself(&charter) } else { charter.clone() };
@@ -122,24 +126,24 @@ pub async fn join(options: Options, reports: mpsc::Sender<Report>, stop: impl Fu
     let (words_in, words) = mpsc::channel(256);
     let (deeds, deeds_out) = mpsc::channel(256);
     let rounds = match &options.invite.place {
-        Some(place) => {
-            match take_place(&options, place, &charter, &folder, words_in.clone()).await {
-                Ok(ledger) => {
-                    if let Some(agent) = ledger.agent() {
-                        let chain = ledger.chain().title().to_owned();
-                        reports.tell(Report::Registered { chain, agent: agent.0 }).await;
-                    }
-                    tokio::spawn(ledger.run(deeds_out));
-                    Rounds::OfChain
+        Some(place) => match take_place(&options, place, &charter, &folder, words_in.clone()).await {
+            Ok(ledger) => {
+                if let Some(agent) = ledger.agent() {
+                    let chain = ledger.chain().title().to_owned();
+                    reports.tell(Report::Registered { chain, agent: agent.0 }).await;
                 }
-                Err(why) if is_passing(&why) => {
-                    let why = format!("{why}; rounds go by the clock, and nobody is paid, until the node is started again");
-                    reports.tell(Report::Trouble { part: "chain".to_owned(), why }).await;
-                    Rounds::ByClock
-                }
-                Err(why) => return Err(why),
+                tokio::spawn(ledger.run(deeds_out));
+                Rounds::OfChain
             }
-        }
+            Err(why) if is_passing(&why) => {
+                let why = format!(
+                    "{why}; rounds go by the clock, and nobody is paid, until the node is started again"
+                );
+                reports.tell(Report::Trouble { part: "chain".to_owned(), why }).await;
+                Rounds::ByClock
+            }
+            Err(why) => return Err(why),
+        },
         None => Rounds::ByClock,
     };
     // Only the ledger speaks: when it has ended, there is nothing more to hear.
@@ -362,7 +366,9 @@ impl Node {
     async fn word(&mut self, word: Word) -> Result<()> {
         match word {
             Word::Opened { round, seed } => self.opened(round, Seed(seed)).await?,
-            Word::Paid { round, amount } => self.tell(Report::Paid { round, credits: amount.to_string() }).await,
+            Word::Paid { round, amount } => {
+                self.tell(Report::Paid { round, credits: amount.to_string() }).await
+            }
             Word::Did { round, what } => self.tell(Report::Did { round, deed: what.to_owned() }).await,
             Word::Trouble(why) => self.tell(Report::Trouble { part: "chain".to_owned(), why }).await,
             Word::Well => self.tell(Report::Well { part: "chain".to_owned() }).await,
@@ -435,7 +441,8 @@ impl Node {
                 Ok(())
             }
             Thought::Redone { round, .. } => {
-                let why = format!("what was learned in round {round} does not come to the same weights again");
+                let why =
+                    format!("what was learned in round {round} does not come to the same weights again");
                 self.tell(Report::Trouble { part: "model".to_owned(), why }).await;
                 Ok(())
             }

@@ -12,10 +12,7 @@ use crate::journal;
 
 /// Goes through the logs of a node's home again, the oldest that is kept first; `watch` sees each step as it was: the same events, and the same of
 /// what was to be done, to the bit. Gives the number of steps.
-pub fn replay(
-    home: &Home,
-    mut watch: impl FnMut(u64, &Event, &[Effect], &Flock),
-) -> Result<usize> {
+pub fn replay(home: &Home, mut watch: impl FnMut(u64, &Event, &[Effect], &Flock)) -> Result<usize> {
     let swarms = home.folder().join("swarms");
     let mut steps = 0;
     let mut found = false;

@@ -163,12 +163,18 @@ impl Report {
                 )
             }
             Report::Examined { round, right, asked } => {
-                let when = if *round == 0 { "before the first round".to_owned() } else { format!("after round {round}") };
+                let when = if *round == 0 {
+                    "before the first round".to_owned()
+                } else {
+                    format!("after round {round}")
+                };
                 format!("{when}: {:.1} % of {asked} questions it has never seen", 100.0 * right)
             }
             Report::Audited { peer, holds: true, .. } => format!("checked {}: every bit holds", bird(peer)),
             Report::Audited { peer, finding, .. } => format!("checked {}: {finding}", bird(peer)),
-            Report::Heard { peer, heard: false, why } => format!("{} is not heard any more: {why}", bird(peer)),
+            Report::Heard { peer, heard: false, why } => {
+                format!("{} is not heard any more: {why}", bird(peer))
+            }
             Report::Heard { peer, .. } => format!("{} is heard again", bird(peer)),
             Report::Paid { round, credits } => format!("paid {credits} credits for round {round}"),
             Report::Trouble { part, why } => format!("{part}: {why}"),

@@ -108,7 +108,11 @@ pub(crate) async fn fetch(
         patience: PATIENCE,
         ..Wish::default()
     };
-    let blob = blobs.get(Root::new(found.blob), wish).done().await.map_err(|why| crate::Error::Fetch { why: why.to_string() })?;
+    let blob = blobs
+        .get(Root::new(found.blob), wish)
+        .done()
+        .await
+        .map_err(|why| crate::Error::Fetch { why: why.to_string() })?;
     let mut bytes = vec![0; blob.size() as usize];
     blob.read_at(0, &mut bytes)?;
     Ok(Some(Weights { root: found.root, bytes: Arc::new(bytes) }))

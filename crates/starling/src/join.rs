@@ -93,7 +93,8 @@ async fn take_part(options: &Options) -> Result<(), Box<dyn Error>> {
         }
     });
     // An interrupt from the terminal reaches every process of it. Whoever started us says when it is time to go.
-    let ignored = until_stdin_ends.then(|| tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} }));
+    let ignored =
+        until_stdin_ends.then(|| tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} }));
     let done = node::join(node, to, stop).await;
     if let Some(ignored) = ignored {
         ignored.abort();

@@ -68,7 +68,12 @@ fn show(home: &str, status: &Status) -> Result<(), Box<dyn Error>> {
     };
     say!("{home}");
     say!("  {} of {}: {state}", node::bird(&status.peer), status.swarm);
-    say!("  round {}, reward {:.3}, learned from {} answers of others", status.round, status.reward, status.heard);
+    say!(
+        "  round {}, reward {:.3}, learned from {} answers of others",
+        status.round,
+        status.reward,
+        status.heard
+    );
     if let Some((round, right)) = status.right {
         say!("  {:.1} % of questions it has never seen, after round {round}", 100.0 * right);
     }

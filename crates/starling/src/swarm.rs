@@ -36,7 +36,12 @@ pub(crate) fn run(command: &Command) -> Result<(), Box<dyn Error>> {
                 _ => format!("{}: {why}", file.display()),
             })?;
             new.write_all(Charter::template().as_bytes())?;
-            writeln!(out, "{} is written. `starling up --swarm {}` starts it.", file.display(), file.display())?;
+            writeln!(
+                out,
+                "{} is written. `starling up --swarm {}` starts it.",
+                file.display(),
+                file.display()
+            )?;
         }
         Command::Check { file } => {
             let text = std::fs::read_to_string(file).map_err(|why| format!("{}: {why}", file.display()))?;

@@ -15,7 +15,8 @@ fn starling(arguments: &[&str]) -> Output {
 /// A short run, and what it tells at its end.
 fn run(home: &Path, rounds: &str) -> (Vec<Value>, Value) {
     let home = home.to_str().unwrap();
-    let output = starling(&["up", "--nodes", "2", "--no-control", "--rounds", rounds, "--home", home, "--json"]);
+    let output =
+        starling(&["up", "--nodes", "2", "--no-control", "--rounds", rounds, "--home", home, "--json"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -85,8 +86,10 @@ fn a_killed_node_learns_again_what_it_had_learned_to_the_same_bits() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let redone: Vec<_> =
-        reports(&lines, "redone").iter().map(|report| (report["round"].clone(), report["model"].clone())).collect();
+    let redone: Vec<_> = reports(&lines, "redone")
+        .iter()
+        .map(|report| (report["round"].clone(), report["model"].clone()))
+        .collect();
     assert_eq!(redone, learned);
 }
 

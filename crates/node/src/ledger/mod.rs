@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
-use play::{Act, Terms, Play};
+use play::{Act, Play, Terms};
 
 /// A peer's public key, as the chain and the network both know it.
 pub(crate) type Peer = [u8; 33];
@@ -169,7 +169,13 @@ impl Ledger {
         Ok(Self::new(chain, found, None, Kept::default(), words))
     }
 
-    fn new(chain: Chain, found: Swarm, actor: Option<Actor>, kept: Kept, words: mpsc::Sender<Word>) -> Ledger {
+    fn new(
+        chain: Chain,
+        found: Swarm,
+        actor: Option<Actor>,
+        kept: Kept,
+        words: mpsc::Sender<Word>,
+    ) -> Ledger {
         Ledger {
             chain,
             swarm: found.id,
@@ -215,7 +221,9 @@ impl Ledger {
         let mut leaving: Option<Instant> = None;
         let mut next_look = Instant::now();
         loop {
-            if leaving.is_some_and(|since| since.elapsed() > FAREWELL || self.plays.values().all(|p| p.kept().is_none())) {
+            if leaving.is_some_and(|since| {
+                since.elapsed() > FAREWELL || self.plays.values().all(|p| p.kept().is_none())
+            }) {
                 break;
             }
             tokio::select! {
@@ -307,7 +315,8 @@ impl Ledger {
                     self.kept.shares.push(Share { round, seat, result });
                 }
             }
-            self.kept.block = self.plays.values().map(|p| p.block).min().or(Some(follower.cursor().next_block()));
+            self.kept.block =
+                self.plays.values().map(|p| p.block).min().or(Some(follower.cursor().next_block()));
             self.keep();
         }
         self.claim(CLAIMED_AT_ONCE).await?;
@@ -365,7 +374,8 @@ impl Ledger {
             self.ready = None;
             return;
         }
-        let mut others: Vec<AgentId> = self.plays.get(&round).map(|p| p.agents().collect()).unwrap_or_default();
+        let mut others: Vec<AgentId> =
+            self.plays.get(&round).map(|p| p.agents().collect()).unwrap_or_default();
         if !others.contains(&actor.agent) {
             others.push(actor.agent);
         }
@@ -407,7 +417,9 @@ impl Ledger {
 
     /// Claims shares if there are so many.
     async fn claim(&mut self, at_least: usize) -> Result<()> {
-        let Some(actor) = self.actor.as_ref().filter(|_| self.kept.shares.len() >= at_least) else { return Ok(()) };
+        let Some(actor) = self.actor.as_ref().filter(|_| self.kept.shares.len() >= at_least) else {
+            return Ok(());
+        };
         let some: Vec<Share> = self.kept.shares.iter().take(CLAIMED_AT_ONCE).cloned().collect();
         let id = |round| RoundId { swarm: self.swarm, number: round };
         let rewards: Vec<Reward> = some

@@ -174,7 +174,9 @@ impl Play {
     /// The medians of what was given.
     fn result(&self) -> Scores {
         let given = self.given.iter().cloned().collect();
-        Scores::medians(self.seats.len() as u16, self.terms.quorum, &given, |seat| self.present.contains(&seat))
+        Scores::medians(self.seats.len() as u16, self.terms.quorum, &given, |seat| {
+            self.present.contains(&seat)
+        })
     }
 
     /// This node's opinions in the order of the seats; of whom it has none it says so.
@@ -295,8 +297,13 @@ mod tests {
             matches!(play.next(Time(33)), Some(Act::Challenge { seat: 1, posted, given }) if posted == lie && given.len() == 3)
         );
         // Once it is struck, another result may be posted.
-        let struck =
-            Event::Overturned { round: id(), challenger: chain::Address::ZERO, seat: 1, posted: 254, right: 180 };
+        let struck = Event::Overturned {
+            round: id(),
+            challenger: chain::Address::ZERO,
+            seat: 1,
+            posted: 254,
+            right: 180,
+        };
         play.told(&struck, Time(34));
         assert!(matches!(play.next(Time(35)), Some(Act::Post(_))));
     }

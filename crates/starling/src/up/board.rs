@@ -169,7 +169,8 @@ impl Board {
                 "node", "before", "after", "mean reward", "memory", "checked", "earned"
             ),
         ];
-        let percent = |exam: Option<&(u64, f64)>| exam.map_or("-".to_owned(), |(_, r)| format!("{:.1} %", 100.0 * r));
+        let percent =
+            |exam: Option<&(u64, f64)>| exam.map_or("-".to_owned(), |(_, r)| format!("{:.1} %", 100.0 * r));
         for (i, bird) in self.birds.iter().enumerate() {
             lines.push(format!(
                 "{:>7}   {:>7}   {:>7}   {:>11.3}   {:>4} MiB   {:>10}   {:>12}",
