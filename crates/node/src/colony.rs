@@ -35,7 +35,7 @@ const FAREWELL: Duration = Duration::from_secs(90);
 /// How often it is looked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the first one has until it listens.
-const AWAKENING: Duration = Duration::from_secs(60);
+const AWAKENING: Duration = Duration::from_mins(1);
 /// The longest line that a node may say.
 const LINE_BYTES: u64 = 1 << 20;
 /// Lines that wait to be read.
@@ -137,7 +137,7 @@ impl Colony {
                 colony.invite.peers = colony.first_address().await?;
             }
         }
-        tell(format!("{} nodes, each a process with its own keys, model and folder", count));
+        tell(format!("{count} nodes, each a process with its own keys, model and folder"));
         Ok(colony)
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::report::hex;
 
 /// A node's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Home {
 
     /// What belongs to one swarm, made if need be.
     pub fn swarm(&self, id: &[u8; 32]) -> Result<PathBuf> {
-        let name: String = id[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&id[..8]);
         let folder = self.folder.join("swarms").join(name);
         fs::create_dir_all(&folder).map_err(|why| Error::file("making the folder", &folder, why))?;
         Ok(folder)

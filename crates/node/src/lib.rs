@@ -28,6 +28,6 @@ pub use home::Home;
 pub use invite::{Invite, Place};
 pub use node::{Listen, Options, join};
 pub use replay::replay;
-pub use report::{Report, bird};
+pub use report::{Report, bird, hex};
 pub use status::Status;
 pub use swarm::{Charter, Effect, Entry, Event, Play, Practised, environment};

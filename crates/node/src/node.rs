@@ -22,7 +22,7 @@ use crate::journal::Journal;
 use crate::ledger::{Deed, Ledger, Word};
 use crate::mind::{Job, Mind, Thought};
 use crate::pace::Pace;
-use crate::report::Report;
+use crate::report::{Report, hex};
 use crate::status::Notes;
 use crate::weights::{self, Shelf, Weights};
 
@@ -118,10 +118,8 @@ pub async fn join(
     let shelf = Shelf::default();
     shelf.put(woken.weights);
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
-    let subscription = match options.alone {
-        true => None,
-        false => Some(handle.subscribe(TOPIC, TopicRules::default()).await?),
-    };
+    let subscription =
+        if options.alone { None } else { Some(handle.subscribe(TOPIC, TopicRules::default()).await?) };
     let paces = handle.subscribe(READY, TopicRules { message_bytes: 64, ..TopicRules::default() }).await?;
     let (words_in, words) = mpsc::channel(256);
     let (deeds, deeds_out) = mpsc::channel(256);
@@ -367,7 +365,7 @@ impl Node {
         match word {
             Word::Opened { round, seed } => self.opened(round, Seed(seed)).await?,
             Word::Paid { round, amount } => {
-                self.tell(Report::Paid { round, credits: amount.to_string() }).await
+                self.tell(Report::Paid { round, credits: amount.to_string() }).await;
             }
             Word::Did { round, what } => self.tell(Report::Did { round, deed: what.to_owned() }).await,
             Word::Trouble(why) => self.tell(Report::Trouble { part: "chain".to_owned(), why }).await,
@@ -692,10 +690,6 @@ fn is_passing(why: &Error) -> bool {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the process takes, where the system says so.

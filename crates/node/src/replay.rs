@@ -21,7 +21,7 @@ pub fn replay(home: &Home, mut watch: impl FnMut(u64, &Event, &[Effect], &Flock)
         for path in journal::logs(&entry.map_err(about)?.path().join("log"))? {
             found = true;
             let bytes = journal::read(&path)?;
-            steps += log::replay(&bytes, |charter| parts(charter), &mut watch)
+            steps += log::replay(&bytes, parts, &mut watch)
                 .map_err(|why| Error::Damaged { file: path.clone(), why: why.to_string() })?;
         }
     }

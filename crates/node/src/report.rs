@@ -147,11 +147,8 @@ impl Report {
             }
             Report::Listening { addresses } => format!("listening on {}", addresses.join(" and ")),
             Report::Connected { peers, complaints } => {
-                let mut text = format!("{peers} {} connected", if *peers == 1 { "peer" } else { "peers" });
-                for complaint in complaints {
-                    text.push_str(&format!("\n  {complaint}"));
-                }
-                text
+                let peers = format!("{peers} {} connected", if *peers == 1 { "peer" } else { "peers" });
+                [&[peers][..], complaints].concat().join("\n  ")
             }
             Report::Registered { chain, agent } => format!("agent {agent} on {chain}"),
             Report::Learned { round, reward, own, heard, tokens_per_second, .. } => {
@@ -183,6 +180,11 @@ impl Report {
             Report::Opened { .. } | Report::Did { .. } | Report::Redone { .. } => return None,
         })
     }
+}
+
+/// Bytes as people write them.
+pub fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
 }
 
 /// A peer's id as people can tell it from others.

@@ -13,6 +13,7 @@ use crate::identity::Home;
 
 /// Which swarm, and what this machine lends it.
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Options {
     /// The invite, one word; `-` reads it from standard input
     invite: String,

@@ -46,8 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Box<dyn Error>> {
         Command::Check { file } => {
             let text = std::fs::read_to_string(file).map_err(|why| format!("{}: {why}", file.display()))?;
             let charter = Charter::from_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
-            let id: String = charter.id().iter().map(|byte| format!("{byte:02x}")).collect();
-            writeln!(out, "{}   {id}", charter.name)?;
+            writeln!(out, "{}   {}", charter.name, node::hex(&charter.id()))?;
         }
     }
     Ok(())

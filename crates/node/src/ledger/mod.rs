@@ -257,8 +257,14 @@ impl Ledger {
         }
         // What is under way is in the outbox and goes on with the next run; shares can be taken now.
         acts.abort_all();
-        if let Err(why) = self.claim(1).await {
-            tracing::warn!(%why, "shares were not claimed");
+        self.ready = None;
+        let claimed = match self.claim(1).await {
+            // That it was paid is told like all else.
+            Ok(()) => self.look(&mut follower, &mut acts).await,
+            failed => failed,
+        };
+        if let Err(why) = claimed {
+            self.say(Word::Trouble(format!("what was earned is claimed in the next run: {why}"))).await;
         }
     }
 

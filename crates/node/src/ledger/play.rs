@@ -185,7 +185,7 @@ impl Play {
         let mut scores = vec![Scores::NO_OPINION; self.seats.len()];
         for (agent, seat) in self.seats.iter().filter(|(_, seat)| **seat != mine) {
             let at = scores.get_mut(usize::from(*seat).checked_sub(1)?)?;
-            *at = opinions.get(agent).copied().unwrap_or(Scores::NO_OPINION).min(Scores::NO_OPINION);
+            *at = opinions.get(agent).copied().unwrap_or(Scores::NO_OPINION);
         }
         Some(Scores(scores))
     }

@@ -154,12 +154,6 @@ impl Board {
         format!("{:.0} s", self.begin.elapsed().as_secs_f64())
     }
 
-    /// A peer by its name in the colony, if it is one of them.
-    fn known(&self, peer: &str) -> String {
-        let found = self.birds.iter().find(|b| b.peer == peer);
-        found.map_or_else(|| node::bird(peer), |b| format!("node {}", b.name))
-    }
-
     /// What was learned, for people.
     pub(crate) fn summary(&self, purses: &[Credits]) -> Vec<String> {
         let mut lines = vec![
@@ -205,11 +199,6 @@ impl Board {
         Some((*others.get(others.len() / 2)?, alone))
     }
 
-    /// That it has begun, for programs.
-    pub(crate) fn begun(&self, colony: &Colony) -> Value {
-        json!({"begun": {"nodes": colony.names(), "rpc": colony.rpc(), "swarm": colony.swarm(), "invite": colony.invite().to_string()}})
-    }
-
     /// What was learned, for programs.
     pub(crate) fn ended(&self, purses: &[Credits]) -> Value {
         let nodes: Vec<Value> = self
@@ -235,11 +224,16 @@ impl Board {
     }
 }
 
+/// That it has begun, for programs.
+pub(crate) fn begun(colony: &Colony) -> Value {
+    json!({"begun": {"nodes": colony.names(), "rpc": colony.rpc(), "swarm": colony.swarm(), "invite": colony.invite().to_string()}})
+}
+
 /// With two decimals: nobody reads eighteen.
 fn brief(credits: Credits) -> String {
     let text = credits.to_string();
     match text.split_once('.') {
-        Some((whole, part)) => format!("{whole}.{:.2}", part),
+        Some((whole, part)) => format!("{whole}.{part:.2}"),
         None => text,
     }
 }

@@ -92,12 +92,16 @@ async fn fly(options: &Options) -> Done {
     })
     .await?;
     told?;
+    std::fs::write(folder.join("invite"), colony.invite().to_string())?;
     let mut board = Board::new(colony.names(), begin);
     if json {
-        say!("{}", board.begun(&colony));
+        say!("{}", board::begun(&colony));
     } else {
-        say!("  others join with   starling join {}…  (`starling invite` prints it whole)", head(&colony));
-        std::fs::write(folder.join("invite"), colony.invite().to_string())?;
+        say!(
+            "  another node of this machine joins with   starling join {}…   (`starling invite` prints it whole)",
+            head(&colony)
+        );
+
         say!("  Ctrl-C ends it; run it again, and it goes on where it was.\n");
     }
     let mut leaving = false;
