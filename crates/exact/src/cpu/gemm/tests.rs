@@ -154,6 +154,14 @@ fn packed() {
     check(1, 1024, 160, 40, false);
     check(1, 30, 1100, 70, false);
     check(1, 300, 1024, 5, false);
+    check(1, 50, 100, 520, true);
+}
+
+/// B is larger than the second-level cache.
+#[test]
+fn few_rows_and_weights_from_afar() {
+    check(1, 1, 1030, 1025, true);
+    check(1, 3, 1300, 810, false);
 }
 
 #[test]
