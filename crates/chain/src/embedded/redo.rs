@@ -16,6 +16,9 @@ use sha2::{Digest as _, Sha256};
 /// A number, a length and a checksum stand before each entry.
 const HEAD: usize = 8 + 4 + 16;
 
+/// Entries with their numbers, as they follow each other.
+pub(crate) type Entries = Vec<(u64, Vec<u8>)>;
+
 /// The file.
 #[derive(Debug)]
 pub(crate) struct Redo {
@@ -27,8 +30,8 @@ pub(crate) struct Redo {
 }
 
 impl Redo {
-    /// Opens the file, or makes it, of this size; gives the entries that are whole, with their numbers, as they follow each other.
-    pub(crate) fn open(path: &Path, room: usize) -> io::Result<(Redo, Vec<(u64, Vec<u8>)>)> {
+    /// Opens the file, or makes it, of this size; gives the entries in it that are whole.
+    pub(crate) fn open(path: &Path, room: usize) -> io::Result<(Redo, Entries)> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut bytes = Vec::new();
         (&mut file).take(room as u64).read_to_end(&mut bytes)?;
@@ -80,8 +83,8 @@ fn checksum(number: u64, body: &[u8]) -> [u8; 16] {
 }
 
 /// What is whole at the beginning of a file, up to what is not or to what does not follow.
-fn entries(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    let mut found: Vec<(u64, Vec<u8>)> = Vec::new();
+fn entries(mut bytes: &[u8]) -> Entries {
+    let mut found = Entries::new();
     while let Some((head, rest)) = bytes.split_at_checked(HEAD) {
         let (Ok(number), Ok(length)) = (head[..8].try_into(), head[8..12].try_into()) else { break };
         let (number, length) = (u64::from_le_bytes(number), u32::from_le_bytes(length) as usize);
