@@ -86,8 +86,12 @@ fn message(number: u64) -> Vec<u8> {
     data
 }
 
-/// Publishes until three messages in a row have reached everyone: then the mesh stands.
+/// In its first seconds a swarm that starts all at once is busy with handshakes: everyone gets to know everyone.
+const SETTLING: Duration = Duration::from_secs(20);
+
+/// Waits until the swarm has settled, and publishes until three messages in a row have reached everyone: then the mesh stands.
 async fn warm_up(nodes: &[Node], inbox: &mut mpsc::UnboundedReceiver<Arrival>) -> Result {
+    tokio::time::sleep(SETTLING).await;
     let mut in_a_row = 0;
     for number in 0..60_u64 {
         let sender = &nodes[number as usize % nodes.len()];

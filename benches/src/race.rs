@@ -1,6 +1,6 @@
 //! Contenders taking turns.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{Bench, Result};
 
@@ -20,16 +20,21 @@ impl<'a> Contender<'a> {
 /// for some milliseconds), and would take a processor from the next one.
 const REST: Duration = Duration::from_millis(15);
 
+/// Contenders that take longer than this to try once or twice have fewer turns.
+const LONG: Duration = Duration::from_secs(10);
+
 /// The median seconds per call of each contender.
 ///
 /// They take turns, so that whatever slows the machine for a while slows all of them; each round begins with the next
 /// one, and each turn with calls that are not counted, since the last contender left its own data in the caches.
 pub(crate) fn race(bench: &Bench, contenders: &mut [Contender<'_>]) -> Result<Vec<f64>> {
     let (rounds, turn_seconds) = if bench.quick { (3, 0.002) } else { (11, 0.02) };
-    let mut reps = Vec::with_capacity(contenders.len());
+    let (mut reps, start) = (Vec::with_capacity(contenders.len()), Instant::now());
     for contender in contenders.iter_mut() {
         reps.push(calibrate(contender, turn_seconds)?);
     }
+    // What takes seconds each time is steadier, and is waited for.
+    let rounds = if start.elapsed() > LONG { rounds.min(5) } else { rounds };
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..rounds {
         for i in 0..contenders.len() {

@@ -37,7 +37,9 @@ pub const DECODERS: [Decoder; 7] = [
 
 /// Reads bytes as everything that comes from outside.
 pub fn everything(bytes: &[u8]) {
-    DECODERS.iter().for_each(|decoder| (decoder.read)(bytes));
+    for decoder in &DECODERS {
+        (decoder.read)(bytes);
+    }
 }
 
 fn envelope(bytes: &[u8]) {
