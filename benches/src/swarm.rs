@@ -88,8 +88,20 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
         let figure = format!("{own}/{foreign}, cumulative reward");
         bench.report.figure(&figure, Unit::Rate(""), mean(ours), "8/0", mean(alone));
         let figure = format!("{own}/{foreign}, gain: {low:.2} to {high:.2}");
-        bench.report.figure(&figure, Unit::Rate("x"), mean(totals(arm)) / mean(totals(0)), "the paper", PAPER[arm]);
-        bench.report.figure(&format!("{own}/{foreign}, accuracy in the end"), Unit::Rate(""), accuracy, "before", start);
+        bench.report.figure(
+            &figure,
+            Unit::Rate("x"),
+            mean(totals(arm)) / mean(totals(0)),
+            "the paper",
+            PAPER[arm],
+        );
+        bench.report.figure(
+            &format!("{own}/{foreign}, accuracy in the end"),
+            Unit::Rate(""),
+            accuracy,
+            "before",
+            start,
+        );
     }
     let path = plot(&runs, &size)?;
     eprintln!("  intervals hold 95 % of 10000 resamples of the seeds; the curves are in {}", path.display());
@@ -98,7 +110,8 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
 
 /// All arms with all seeds, as many at a time as there are cores.
 fn all(base: &Model, size: &Size) -> Result<Vec<Run>> {
-    let jobs: Vec<(u64, usize)> = (0..size.seeds).flat_map(|seed| (0..ARMS.len()).map(move |arm| (seed, arm))).collect();
+    let jobs: Vec<(u64, usize)> =
+        (0..size.seeds).flat_map(|seed| (0..ARMS.len()).map(move |arm| (seed, arm))).collect();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let weights = swarm::weight_bytes(base)?;
     let cores = std::thread::available_parallelism()?.get();
@@ -120,7 +133,9 @@ fn all(base: &Model, size: &Size) -> Result<Vec<Run>> {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         threads.into_iter().try_for_each(|t| t.join().map_err(|_| "a flock came to grief".to_owned())?)
     })?;
-    Ok(done.into_inner()?)
+    let mut runs: Vec<Run> = done.into_inner()?;
+    runs.sort_by_key(|run| (run.seed, run.arm));
+    Ok(runs)
 }
 
 fn run(weights: &[u8], config: &lm::Config, size: &Size, arm: usize, seed: u64) -> Result<Run> {
@@ -172,7 +187,8 @@ fn interval(ours: &[f64], alone: &[f64]) -> [f64; 2] {
     let mut dice = Dice::new("bootstrap", 1, 0);
     let mut ratios: Vec<f64> = (0..10_000)
         .map(|_| {
-            let mut again = |of: &[f64]| mean((0..of.len()).map(|_| of[dice.below(of.len() as u64) as usize]));
+            let mut again =
+                |of: &[f64]| mean((0..of.len()).map(|_| of[dice.below(of.len() as u64) as usize]));
             again(ours) / again(alone)
         })
         .collect();
@@ -210,7 +226,8 @@ fn plot(runs: &[Run], size: &Size) -> Result<PathBuf> {
     let caption = "round; mean reward of the nodes over five rounds, mean and range of the seeds";
     writeln!(svg, "<text x=\"{left}\" y=\"{:.1}\">{caption}</text>", height - 10.0)?;
     for (arm, (own, foreign)) in ARMS.iter().enumerate() {
-        let of_arm: Vec<&Vec<f64>> = curves.iter().filter(|(of, _)| *of == arm).map(|(_, curve)| curve).collect();
+        let of_arm: Vec<&Vec<f64>> =
+            curves.iter().filter(|(of, _)| *of == arm).map(|(_, curve)| curve).collect();
         let at = |round: usize| of_arm.iter().map(move |curve| curve[round]);
         let rounds = size.rounds as usize;
         let point = |round: usize, reward: f64| format!("{:.1} {:.1}", x(round), y(reward));
@@ -220,7 +237,11 @@ fn plot(runs: &[Run], size: &Size) -> Result<PathBuf> {
         let line: Vec<String> = (0..rounds).map(|r| point(r, mean(at(r)))).collect();
         let colour = COLOURS[arm];
         writeln!(svg, "<path d=\"M{}Z\" fill=\"{colour}\" opacity=\"0.15\"/>", band.join("L"))?;
-        writeln!(svg, "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", line.join("L"))?;
+        writeln!(
+            svg,
+            "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+            line.join("L")
+        )?;
         writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\">{own}/{foreign}</text>",
