@@ -133,7 +133,9 @@ fn all(base: &Model, size: &Size) -> Result<Vec<Run>> {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         threads.into_iter().try_for_each(|t| t.join().map_err(|_| "a flock came to grief".to_owned())?)
     })?;
-    Ok(done.into_inner()?)
+    let mut runs: Vec<Run> = done.into_inner()?;
+    runs.sort_by_key(|run| (run.seed, run.arm));
+    Ok(runs)
 }
 
 fn run(weights: &[u8], config: &lm::Config, size: &Size, arm: usize, seed: u64) -> Result<Run> {
