@@ -229,7 +229,7 @@ mod tests {
 
     fn play() -> Play {
         let terms = Terms { commit: Time(10), reveal: Time(20), score: Time(30), challenge: 10, quorum: 2 };
-        Play::new(SwarmId(1).round(1), ends, 5, ME)
+        Play::new(SwarmId(1).round(1), terms, 5, ME)
     }
 
     fn id() -> RoundId {
