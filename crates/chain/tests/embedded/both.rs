@@ -302,7 +302,7 @@ fn a_list_of_what_is_touched_is_right_and_pays(node: &Node) {
     // What fails has touched something all the same: ours says both, as geth does; Anvil says that it fails.
     match c.call("eth_createAccessList", request(Probe::sayNoCall {}.abi_encode())) {
         Ok(told) => {
-            assert_eq!((&told["error"], &told["accessList"]), (&json!("execution reverted"), &json!([])))
+            assert_eq!((&told["error"], &told["accessList"]), (&json!("execution reverted"), &json!([])));
         }
         Err(refused) => assert!(node.embedded.is_none() && refused.code == 3, "{refused:?}"),
     }
