@@ -56,7 +56,7 @@ struct Run {
 
 pub(crate) fn bench(bench: &mut Bench) -> Result {
     let size = if bench.quick {
-        Size { nodes: 4, rounds: 6, seeds: 1, questions: 32 }
+        Size { nodes: 3, rounds: 3, seeds: 1, questions: 16 }
     } else {
         Size { nodes: 8, rounds: 60, seeds: 5, questions: 256 }
     };
