@@ -14,7 +14,6 @@ use crate::flock::{Flock, Parts};
 use crate::id::{NodeId, Seed};
 use crate::log::Recorder;
 use crate::memory::Memory;
-use crate::rules::Verdict;
 use crate::tongue::Tongue;
 use crate::trainer::{Learned, Pupil, Trainer};
 use crate::wire::{Message, Said};
@@ -123,8 +122,6 @@ pub struct Sim<B: Body> {
     kill: bool,
     /// What the nodes saw.
     pub seen: Vec<Seen>,
-    /// How many messages got which verdict.
-    pub verdicts: BTreeMap<(NodeId, u8), u64>,
     /// What nodes think of each other, as they said after each round.
     pub scores: Vec<(NodeId, u64, BTreeMap<NodeId, u8>)>,
 }
@@ -146,7 +143,6 @@ impl<B: Body> Sim<B> {
             rounds: 0,
             kill: false,
             seen: Vec::new(),
-            verdicts: BTreeMap::new(),
             scores: Vec::new(),
             parts,
         };
@@ -179,11 +175,6 @@ impl<B: Body> Sim<B> {
     /// From now on one node, by lot, is killed in every round, and rises half a period later.
     pub fn kill_one_every_round(&mut self) {
         self.kill = true;
-    }
-
-    /// From now on the links are such.
-    pub fn set_links(&mut self, links: Links) {
-        self.links = links;
     }
 
     /// Runs so many rounds more, to the end of the last one.
@@ -244,8 +235,6 @@ impl<B: Body> Sim<B> {
                 if self.kill {
                     let who = self.dice.below(self.nodes.len() as u64) as usize;
                     let when = self.dice.below(self.parts.charter.round.period_ms);
-                    let life = self.nodes[who].life;
-                    self.put(self.now + when, Happening::Done { to: who, life, event: Event::Tick });
                     self.put(self.now + when, Happening::Rises { who });
                 }
                 self.put(self.beacon.begins_at(round + 1), Happening::Open);
@@ -353,20 +342,13 @@ impl<B: Body> Sim<B> {
                 };
                 self.put(now + 100, later(Event::Audited { round, peer, finding }));
             }
-            Effect::Judge { from, verdict, .. } => {
-                let verdict = match verdict {
-                    Verdict::Accept => 0,
-                    Verdict::Ignore => 1,
-                    Verdict::Reject => 2,
-                };
-                *self.verdicts.entry((from, verdict)).or_default() += 1;
-            }
             Effect::Scores { round, of } => self.scores.push((id, round, of)),
             Effect::Log(entry) => {
                 let round = node.recorder.as_ref().and_then(|r| r.flock().round()).unwrap_or_default();
                 self.seen.push(Seen { by: id, round, entry });
             }
-            Effect::Commit { .. } | Effect::Done { .. } => {}
+            // Here everyone sends to everyone, and there is no chain.
+            Effect::Judge { .. } | Effect::Commit { .. } | Effect::Done { .. } => {}
         }
         Ok(())
     }
