@@ -1,6 +1,7 @@
 //! The table in `docs/environments.md` is what the code says. `UPDATE_DOCS=1 cargo test -p gym --test docs` writes it anew.
 
 use gym::{environment, names, parameters};
+use std::fmt::Write;
 use std::path::Path;
 
 const BEGIN: &str = "<!-- begin table: written by crates/gym/tests/docs.rs -->\n";
@@ -26,12 +27,9 @@ fn the_table_of_environments_is_what_the_code_says() {
         let middle = if levels.len() > 2 { cell(&levels[1]) } else { String::new() };
         let task = env.task(4, 0);
         let short = env.shorten(&task.answer);
-        table += &format!(
-            "| `{name}` | {} | {middle} | {} | `{}` | `{short}` |\n",
-            cell(&levels[0]),
-            cell(levels.last().unwrap()),
-            task.compact
-        );
+        let (first, last) = (cell(&levels[0]), cell(levels.last().unwrap()));
+        let compact = task.compact;
+        writeln!(table, "| `{name}` | {first} | {middle} | {last} | `{compact}` | `{short}` |").unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/environments.md");
     let page = std::fs::read_to_string(&path).unwrap();
