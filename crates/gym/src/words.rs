@@ -24,6 +24,15 @@ pub(crate) fn in_order() -> &'static [&'static str] {
     &WORDS
 }
 
+/// Its words of ASCII letters, capitals and all, each once, in the order of their codes.
+pub(crate) fn distinct() -> &'static [&'static str] {
+    static DISTINCT: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let plain = in_order().iter().copied().filter(|w| w.bytes().all(|b| b.is_ascii_alphabetic()));
+        plain.collect::<BTreeSet<_>>().into_iter().collect()
+    });
+    &DISTINCT
+}
+
 /// Its words of ASCII letters in lower case, each once, in alphabetical order.
 pub(crate) fn all() -> &'static [&'static str] {
     static ALL: LazyLock<Vec<&'static str>> = LazyLock::new(|| {

@@ -28,8 +28,8 @@ fn the_table_of_environments_is_what_the_code_says() {
         let task = env.task(4, 0);
         let short = env.shorten(&task.answer);
         let (first, last) = (cell(&levels[0]), cell(levels.last().unwrap()));
-        writeln!(table, "| `{name}` | {first} | {middle} | {last} | `{}` | `{short}` |", task.compact)
-            .unwrap();
+        let compact = task.compact;
+        writeln!(table, "| `{name}` | {first} | {middle} | {last} | `{compact}` | `{short}` |").unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/environments.md");
     let page = std::fs::read_to_string(&path).unwrap();

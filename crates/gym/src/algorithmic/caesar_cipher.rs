@@ -35,12 +35,15 @@ impl Default for CaesarCipher {
 }
 
 impl CaesarCipher {
-    /// The words of letters of every sentence that has enough of them.
-    fn sentences(&self) -> Vec<Vec<&'static str>> {
+    /// The words of letters of a sentence that has enough of them: the first such from a place on, and round.
+    fn sentence(&self, place: u64) -> Option<Vec<&'static str>> {
+        let sentences: Vec<&str> = words::story().split(self.delimiter.as_str()).collect();
+        let start = (place % sentences.len() as u64) as usize;
         let word = |w: &&str| w.bytes().all(|b| b.is_ascii_alphabetic());
-        let sentences = words::story().split(self.delimiter.as_str());
-        let sentences = sentences.map(|s| s.split_whitespace().filter(word).collect::<Vec<_>>());
-        sentences.filter(|words| words.len() >= self.min_words as usize).collect()
+        let (before, after) = sentences.split_at(start);
+        let mut round =
+            after.iter().chain(before).map(|s| s.split_whitespace().filter(word).collect::<Vec<_>>());
+        round.find(|words| words.len() >= self.min_words as usize)
     }
 }
 
@@ -59,7 +62,7 @@ impl Family for CaesarCipher {
     fn check(&self) -> Result<(), Unfit> {
         span(("min_words", self.min_words), ("max_words", self.max_words), 1..=1000)?;
         span(("min_rotation", self.min_rotation), ("max_rotation", self.max_rotation), 1..=25)?;
-        if self.delimiter.is_empty() || self.delimiter.len() > 64 || self.sentences().is_empty() {
+        if self.delimiter.is_empty() || self.delimiter.len() > 64 || self.sentence(0).is_none() {
             let value = self.delimiter.chars().take(64).collect();
             let wanted =
                 "a text, such as a full stop, between which there are sentences of `min_words` words";
@@ -69,8 +72,7 @@ impl Family for CaesarCipher {
     }
 
     fn problem(&self, dice: &mut Dice) -> Problem {
-        let sentences = self.sentences();
-        let sentence = dice.pick(&sentences).map_or(&[][..], Vec::as_slice);
+        let sentence = self.sentence(dice.bits()).unwrap_or_default();
         let most = sentence.len().min(self.max_words as usize);
         let count = dice.size(self.min_words, most as u32);
         let start = dice.below((sentence.len() - count.min(sentence.len())) as u64 + 1) as usize;

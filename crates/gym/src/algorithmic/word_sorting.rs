@@ -6,7 +6,6 @@ use crate::family::{Family, Problem, Unfit, span};
 use crate::{python, short, words};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// Words to be sorted, up or down: all capitals come before all small letters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,11 +66,8 @@ impl Default for WordSorting {
 impl WordSorting {
     /// The story's words of the right lengths, each once.
     fn words(&self) -> Vec<&'static str> {
-        let fits = |w: &&str| {
-            (self.min_word_length..=self.max_word_length).contains(&(w.len() as u32))
-                && w.bytes().all(|b| b.is_ascii_alphabetic())
-        };
-        words::in_order().iter().copied().filter(fits).collect::<BTreeSet<_>>().into_iter().collect()
+        let fits = |w: &&str| (self.min_word_length..=self.max_word_length).contains(&(w.len() as u32));
+        words::distinct().iter().copied().filter(fits).collect()
     }
 }
 

@@ -170,7 +170,7 @@ fn read(answer: &str) -> Option<(BigInt, BigInt)> {
         return Some(fraction);
     }
     let (over, under) = text.split_once('/')?;
-    Some((python::int(over)?, python::int(under)?))
+    Some((python::int(python::strip(over))?, python::int(python::strip(under))?))
 }
 
 /// `\frac{1}{2}` or `\dfrac{1}{2}`, with whatever behind it.

@@ -95,7 +95,7 @@ fn factors(mut n: u64) -> Vec<u64> {
 
 /// The numbers between the signs, in order; nothing if one is none.
 fn read(answer: &str) -> Option<Vec<BigInt>> {
-    let parts = answer.split('×').filter(|part| !python::strip(part).is_empty());
+    let parts = answer.split('×').map(python::strip).filter(|part| !part.is_empty());
     let mut numbers: Vec<BigInt> = parts.map(python::int).collect::<Option<_>>()?;
     numbers.sort();
     Some(numbers)
@@ -143,6 +143,7 @@ mod tests {
                 ("4 × 3", 0.5),
                 ("-2 × -2 × 3", 0.5),
                 ("12", 0.5),
+                ("\u{1c}12", 0.5),
                 ("2 × 2", 0.01),
                 ("2 * 2 * 3", 0.01),
                 ("0 × 12", 0.01),
