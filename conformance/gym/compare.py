@@ -371,6 +371,8 @@ def countdown(theirs, entry, answer):
         return 0.01
     if any(isinstance(n, ast.Constant) and (isinstance(n.value, bool) or not isinstance(n.value, (int, float))) for n in ast.walk(tree)):
         return 0.01
+    if "#" in answer:
+        return 0.01  # nor are comments
     if "e" in answer.lower() and "0x" not in answer.lower():
         return 0.01  # numbers with exponents are not read
     return theirs

@@ -152,18 +152,18 @@ fn closeness(given: &BigInt, right: &BigInt) -> f64 {
 }
 
 impl CalendarArithmetic {
-    fn year(&self) -> i64 {
+    fn in_year(&self) -> i64 {
         i64::from(self.year)
     }
 
     fn any_date(&self, dice: &mut Dice) -> Date {
         let month = dice.size(1, 12);
-        Date::new(self.year(), month, dice.between(1, days_of_month(self.year(), month)))
+        Date::new(self.in_year(), month, dice.between(1, days_of_month(self.in_year(), month)))
     }
 
     /// A day of the year, and one not before it and not too long after it.
     fn two_dates(&self, dice: &mut Dice, within_year: bool) -> (Date, Date) {
-        let (first, last) = (Date::new(self.year(), 1, 1), Date::new(self.year(), 12, 31));
+        let (first, last) = (Date::new(self.in_year(), 1, 1), Date::new(self.in_year(), 12, 31));
         let length = last.number() - first.number();
         let start = first.after(dice.between(0, length));
         let mut most = i64::from(self.offset_upper_bound);
@@ -212,13 +212,13 @@ impl CalendarArithmetic {
     }
 
     fn weekday_from_first(&self, dice: &mut Dice) -> Problem {
-        let first = Date::new(self.year(), 1, 1);
-        let most = Date::new(self.year(), 12, 31).number() - first.number();
+        let first = Date::new(self.in_year(), 1, 1);
+        let most = Date::new(self.in_year(), 12, 31).number() - first.number();
         let days = dice.between(1, most.min(i64::from(self.offset_upper_bound)));
         let target = first.after(days);
         let told = dice.below(7) as usize;
         let (month, day) = (MONTHS[target.month - 1], target.day);
-        let leap = if is_leap(self.year()) { "a leap year" } else { "a year that is no leap year" };
+        let leap = if is_leap(self.in_year()) { "a leap year" } else { "a year that is no leap year" };
         Problem {
             question: format!(
                 "In {leap}, the first of January is a {}. Which weekday is {month} {day} of that year? Answer with the weekday's \
@@ -248,9 +248,9 @@ impl CalendarArithmetic {
         ]);
         let weekday = dice.below(7) as usize;
         // The first such weekday is within the first week, so each of the first four exists.
-        let start = Date::new(self.year(), month, 1).weekday();
+        let start = Date::new(self.in_year(), month, 1).weekday();
         let first = 1 + (weekday + 7 - start) as i64 % 7;
-        let most = days_of_month(self.year(), month);
+        let most = days_of_month(self.in_year(), month);
         let day = first + 7 * weeks.unwrap_or((most - first) / 7);
         let (weekday, month_name, year) = (WEEKDAYS[weekday], MONTHS[month - 1], self.year);
         Problem {
@@ -318,7 +318,7 @@ impl CalendarArithmetic {
 
     fn leap_year(&self, dice: &mut Dice) -> Problem {
         let half = i64::from(self.leap_year_range / 2);
-        let year = dice.between((self.year() - half).max(1), self.year() + half);
+        let year = dice.between((self.in_year() - half).max(1), self.in_year() + half);
         let leap = is_leap(year);
         Problem {
             question: format!("Is {year} a leap year? Answer with Yes or No."),
