@@ -61,7 +61,7 @@ fn a_killed_node_learns_again_what_it_had_learned_to_the_same_bits() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // After three rounds it has not saved its model: the log alone knows what was learned.
+    // The model is saved after the first round: of the next two, the log alone knows what was learned.
     let (mut process, mut learned) = (None, Vec::new());
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
@@ -90,7 +90,7 @@ fn a_killed_node_learns_again_what_it_had_learned_to_the_same_bits() {
         .iter()
         .map(|report| (report["round"].clone(), report["model"].clone()))
         .collect();
-    assert_eq!(redone, learned);
+    assert!(redone.len() >= 2 && learned.ends_with(&redone), "{redone:?} after {learned:?}");
 }
 
 #[test]
