@@ -34,6 +34,8 @@ const READY: &str = "ready/1";
 const TICK: Duration = Duration::from_millis(100);
 /// The most that blobs take on the disk.
 const BLOB_BYTES: u64 = 1 << 30;
+/// How long a node listens that hears nobody.
+const LISTENS_ALONE_MS: u64 = 100;
 /// Who joins in a later round than this has missed something.
 const LATE: u64 = 3;
 /// Questions of an examination, and rounds from one to the next.
@@ -183,6 +185,8 @@ fn by_itself(charter: &Charter) -> Charter {
     if let Play::Share { own, foreign } = &mut alone.game {
         (*own, *foreign) = (own.saturating_add(*foreign), 0);
     }
+    // Nobody will say anything: it has not to listen for long.
+    alone.round.stage_ms = LISTENS_ALONE_MS;
     alone
 }
 

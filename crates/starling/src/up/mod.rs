@@ -169,10 +169,11 @@ fn charter(options: &Options) -> Done<Charter> {
     Ok(charter)
 }
 
-/// What is flown without a charter: words backwards, with no more room than they need, so that a round takes about a second.
+/// What is flown without a charter: words backwards, with no more room than they need, and 48 prompts to learn from in a round: with
+/// fewer, the steps are too noisy for this model to get better reliably.
 fn usual() -> Charter {
     let mut charter = Charter::new();
-    charter.game = Play::Share { own: 8, foreign: 24 };
+    charter.game = Play::Share { own: 12, foreign: 36 };
     (charter.answers.prompt, charter.answers.tokens) = (12, 10);
     charter
 }
