@@ -684,7 +684,16 @@ async fn try_place(
         return Ledger::watch(chain, swarm, charter.id(), words).await;
     }
     let account = Account::open(&chain, options.identity.wallet(), Some(options.home.folder()))?;
-    Ledger::join(account, options.identity.peer(), swarm, charter.id(), folder, words).await
+    let key = options.identity.peer();
+    match Ledger::join(account, key, swarm, charter.id(), folder, words.clone()).await {
+        // Who has no money learns and shares all the same.
+        Err(Error::Chain(why @ chain::Error::NeedsFunds { .. })) => {
+            let why = format!("{why}; until then, and until it is started again, the node takes part unpaid");
+            let _ = words.send(Word::Trouble(why)).await;
+            Ledger::watch(chain, swarm, charter.id(), words).await
+        }
+        done => done,
+    }
 }
 
 /// Whether it may be otherwise the next time.

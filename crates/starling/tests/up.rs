@@ -94,6 +94,28 @@ fn a_killed_node_learns_again_what_it_had_learned_to_the_same_bits() {
 }
 
 #[test]
+fn who_has_no_money_takes_part_and_is_told_what_it_needs() {
+    let home = tempfile::tempdir().unwrap();
+    let mut up = Command::new(env!("CARGO_BIN_EXE_starling"))
+        .args(["up", "--nodes", "1", "--no-control", "--home", home.path().to_str().unwrap(), "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = BufReader::new(up.stdout.as_mut().unwrap()).lines().next().unwrap().unwrap();
+    let begun: Value = serde_json::from_str(&begun).unwrap();
+    let invite = begun["begun"]["invite"].as_str().unwrap();
+    let mine = home.path().join("mine");
+    let mine = mine.to_str().unwrap();
+    let output = starling(&["join", invite, "--home", mine, "--loopback", "--rounds", "1", "--json"]);
+    up.kill().unwrap();
+    up.wait().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("needs") && text.contains("takes part unpaid"), "{text}");
+    assert!(text.contains(r#""what":"learned""#), "{text}");
+}
+
+#[test]
 fn what_cannot_be_is_said_with_the_remedy() {
     for (arguments, remedy) in [
         (&["up", "--game", "chess"][..], "there are share and debate"),

@@ -271,7 +271,7 @@ impl Ledger {
     fn take(&mut self, deed: Deed) {
         match deed {
             Deed::Made { round, root } => {
-                if let Some(play) = self.plays.get_mut(&round) {
+                if let Some(play) = self.plays.get_mut(&round).filter(|_| self.actor.is_some()) {
                     play.made(Hash(root));
                     self.kept.roots.insert(round, Hash(root));
                     self.keep();
