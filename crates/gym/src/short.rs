@@ -45,6 +45,16 @@ pub(crate) fn unmarked(short: &str) -> String {
     text
 }
 
+/// Words with a comma and a blank between any two, [`marked`] and without the blanks.
+pub(crate) fn listed(words: &str) -> String {
+    marked(words).replace(", ", ",")
+}
+
+/// The words of [`listed`].
+pub(crate) fn unlisted(short: &str) -> String {
+    unmarked(short).replace(',', ", ")
+}
+
 /// A matrix with commas between numbers and colons between rows.
 pub(crate) fn matrix(text: &str) -> String {
     text.replace(' ', ",").replace('\n', ":")

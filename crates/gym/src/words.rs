@@ -4,6 +4,7 @@
 //! Where any letters do, half of the words are coined, so that there is no end to them.
 
 use crate::dice::Dice;
+use crate::family::Unfit;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -13,6 +14,19 @@ const STORY: &str = include_str!("../data/in_the_year_2889.txt");
 /// The story itself.
 pub(crate) fn story() -> &'static str {
     STORY
+}
+
+/// Whether there are as many words as `max_words` asks for.
+pub(crate) fn enough(there_are: usize, max_words: u32) -> Result<(), Unfit> {
+    if there_are as u32 >= max_words {
+        return Ok(());
+    }
+    Err(Unfit::Range {
+        parameter: "max_words",
+        value: max_words.to_string(),
+        low: "1".to_owned(),
+        high: format!("{there_are}, since there are no more words of these lengths"),
+    })
 }
 
 /// Its words as they follow each other, of letters and digits of ASCII.

@@ -1,6 +1,7 @@
 //! Where a node keeps what is its own.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -36,4 +37,11 @@ impl Home {
         fs::create_dir_all(&folder).map_err(|why| Error::file("making the folder", &folder, why))?;
         Ok(folder)
     }
+}
+
+/// Gives a file new content, whole or not at all.
+pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = file.with_extension("new");
+    fs::write(&new, bytes)?;
+    fs::rename(&new, file)
 }

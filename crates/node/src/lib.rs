@@ -20,6 +20,7 @@ mod pace;
 mod replay;
 mod report;
 mod status;
+mod tongue;
 mod weights;
 
 pub use colony::{Colony, News, Plan};

@@ -2,7 +2,7 @@
 //!
 //! Everything else in a node waits for the network and for the clock, and must never wait for this.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc as jobs;
@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use exact::{Device, Limits};
 use lm::checkpoint::{CheckpointError, Store};
-use lm::{Config, Files, Sampling, wren};
-use swarm::{Ask, Charter, Claim, Finding, Lesson, NodeId, Parts, Pupil, Said, Tongue, Trainer};
+use lm::{Config, Sampling, wren};
+use swarm::{Ask, Charter, Claim, Finding, Lesson, NodeId, Parts, Pupil, Said, Trainer};
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
+use crate::tongue;
 use crate::weights::Weights;
 
 /// Checkpoints that are kept: the last, and the one before in case the disk has damaged it.
@@ -192,13 +193,11 @@ struct Thinker {
 impl Thinker {
     fn new(charter: &Charter, folder: &Path, threads: usize, limits: Limits) -> Result<(Thinker, Woken)> {
         let device = Device::cpu(threads.max(1));
-        let (prompt, answer) = (charter.answers.prompt, charter.answers.tokens);
-        let (model, tongue) = if charter.model == "wren" {
-            (wren::load(&device, limits)?, Tongue::wren(prompt, answer))
-        } else {
-            let files = Files::open(PathBuf::from(&charter.model))?;
-            let tongue = Tongue::words(files.language()?.clone(), files.config().vocabulary, prompt, answer);
-            (files.load(&device, limits, &mut |_, _| {})?, tongue)
+        let files = tongue::files(charter)?;
+        let tongue = tongue::tongue(charter, files.as_ref())?;
+        let model = match files {
+            None => wren::load(&device, limits)?,
+            Some(files) => files.load(&device, limits, &mut |_, _| {})?,
         };
         let mut pupil = Pupil::new(model, charter, &tongue, limits)?;
         let store = Store::open(&folder.join("checkpoints")).map_err(lm::Error::from)?;

@@ -30,7 +30,7 @@ use crate::weights::{self, Shelf, Weights};
 const TOPIC: &str = "rounds/1";
 /// Who is ready for the next round. Rounds could be opened without it; with it they are opened when everyone is, and no later.
 const READY: &str = "ready/1";
-/// How often the machine is told that time passes.
+/// How often it is looked whether time has come for something.
 const TICK: Duration = Duration::from_millis(100);
 /// The most that blobs take on the disk.
 const BLOB_BYTES: u64 = 1 << 30;
@@ -125,6 +125,7 @@ pub async fn join(
     let paces = handle.subscribe(READY, TopicRules { message_bytes: 64, ..TopicRules::default() }).await?;
     let (words_in, words) = mpsc::channel(256);
     let (deeds, deeds_out) = mpsc::channel(256);
+    let by_clock = Rounds::ByClock(Beacon::new(charter.id(), charter.round.period_ms));
     let rounds = match &options.invite.place {
         Some(place) => match take_place(&options, place, &charter, &folder, words_in.clone()).await {
             Ok(ledger) => {
@@ -140,20 +141,18 @@ pub async fn join(
                     "{why}; rounds go by the clock, and nobody is paid, until the node is started again"
                 );
                 reports.tell(Report::Trouble { part: "chain".to_owned(), why }).await;
-                Rounds::ByClock
+                by_clock
             }
             Err(why) => return Err(why),
         },
-        None => Rounds::ByClock,
+        None => by_clock,
     };
     // Only the ledger speaks: when it has ended, there is nothing more to hear.
     drop(words_in);
-    let charter_period = Duration::from_millis(charter.round.period_ms);
     let node = Node {
         peer,
         names: BTreeMap::from([(me, peer)]),
         me,
-        charter,
         journal,
         mind,
         handle,
@@ -166,7 +165,7 @@ pub async fn join(
         fetching: JoinSet::new(),
         rounds,
         newest: resumed.unwrap_or(0),
-        pace: Pace::new(charter_period),
+        pace: Pace::new(Duration::from_millis(charter.round.period_ms)),
         late: false,
         learned: woken.learned.unwrap_or(0),
         done: 0,
@@ -194,13 +193,12 @@ fn by_itself(charter: &Charter) -> Charter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rounds {
     OfChain,
-    ByClock,
+    ByClock(Beacon),
 }
 
 struct Node {
     me: NodeId,
     peer: PeerId,
-    charter: Charter,
     journal: Journal,
     mind: Mind,
     handle: Handle,
@@ -334,8 +332,7 @@ impl Node {
                     let _ = self.deeds.try_send(Deed::Ready { round: self.newest });
                 }
                 Rounds::OfChain => {}
-                Rounds::ByClock => {
-                    let beacon = Beacon::new(self.charter.id(), self.charter.round.period_ms);
+                Rounds::ByClock(beacon) => {
                     let round = beacon.round(now_ms());
                     if round > self.newest {
                         self.opened(round, beacon.seed(round)).await?;
@@ -343,7 +340,11 @@ impl Node {
                 }
             }
         }
-        self.step(Event::Tick).await
+        // Told more often, the machine would do nothing, and the log would say so ten times a second.
+        match self.journal.flock().wakes_at() {
+            Some(at) if now_ms() >= at => self.step(Event::Tick).await,
+            _ => Ok(()),
+        }
     }
 
     async fn opened(&mut self, round: u64, seed: Seed) -> Result<()> {
@@ -511,7 +512,7 @@ impl Node {
         let Some(of) = self.names.get(&peer).copied() else { return false };
         let (handle, blobs, config) = (self.handle.clone(), self.blobs.clone(), self.mind.config().clone());
         self.fetching.spawn(async move {
-            let weights = weights::fetch(&handle, &blobs, of, Some(root), &config).await;
+            let weights = weights::fetch(&handle, &blobs, of, root, &config).await;
             Fetched { weights, wanted }
         });
         true

@@ -1,14 +1,13 @@
 //! Going through a node's rounds again, from its event log.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use lm::Files;
-use swarm::{Charter, Effect, Event, Flock, Parts, Tongue, log};
+use swarm::{Charter, Effect, Event, Flock, Parts, log};
 
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::journal;
+use crate::tongue::{files, tongue};
 
 /// Goes through the logs of a node's home again, the oldest that is kept first; `watch` sees each step as it was: the same events, and the same of
 /// what was to be done, to the bit. Gives the number of steps.
@@ -31,12 +30,6 @@ pub fn replay(home: &Home, mut watch: impl FnMut(u64, &Event, &[Effect], &Flock)
 /// The parts that a charter names.
 fn parts(charter: &str) -> std::result::Result<Arc<Parts>, swarm::Error> {
     let charter = Charter::from_toml(charter)?;
-    let (prompt, answer) = (charter.answers.prompt, charter.answers.tokens);
-    let tongue = if charter.model == "wren" {
-        Tongue::wren(prompt, answer)
-    } else {
-        let files = Files::open(Path::new(&charter.model))?;
-        Tongue::words(files.language()?.clone(), files.config().vocabulary, prompt, answer)
-    };
+    let tongue = tongue(&charter, files(&charter)?.as_ref())?;
     Ok(Arc::new(Parts::new(charter, tongue)?))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::home::replace;
 use crate::report::Report;
 
 /// The least time from one writing to the next.
@@ -115,8 +116,7 @@ impl Notes {
         self.written = Some(Instant::now());
         self.status.at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let bytes = serde_json::to_vec_pretty(&self.status).unwrap_or_default();
-        let new = self.file.with_extension("new");
-        if let Err(why) = fs::write(&new, bytes).and_then(|()| fs::rename(&new, &self.file)) {
+        if let Err(why) = replace(&self.file, &bytes) {
             tracing::warn!(%why, "the status could not be written");
         }
     }

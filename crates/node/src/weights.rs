@@ -19,21 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Asks a peer for weights.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct AskWeights {
-    /// The model's root; the newest, if none is named.
-    root: Option<[u8; 32]>,
-}
-
-/// Where they are.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Found {
     /// The model's root.
     root: [u8; 32],
-    /// The blob with all parameters' numbers.
-    blob: [u8; 32],
 }
 
 impl Request for AskWeights {
-    type Response = Option<Found>;
+    /// The root of the blob with all parameters' numbers, if the peer has them.
+    type Response = Option<[u8; 32]>;
     const PROTOCOL: &'static str = "weights/1";
     const REQUEST_BYTES: usize = 64;
     const RESPONSE_BYTES: usize = 128;
@@ -62,12 +54,9 @@ impl Shelf {
         shelf.push_back(weights);
     }
 
-    fn find(&self, root: Option<[u8; 32]>) -> Option<Weights> {
+    fn find(&self, root: &[u8; 32]) -> Option<Weights> {
         let shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match root {
-            Some(root) => shelf.iter().find(|w| w.root == root).cloned(),
-            None => shelf.back().cloned(),
-        }
+        shelf.iter().find(|w| w.root == *root).cloned()
     }
 }
 
@@ -75,11 +64,11 @@ impl Shelf {
 pub(crate) async fn serve(handle: Handle, blobs: Blobs, shelf: Shelf) -> Result<()> {
     let mut requests = handle.serve::<AskWeights>(ServeLimits::default())?;
     while let Some(asked) = requests.next().await {
-        let (blobs, found) = (blobs.clone(), shelf.find(asked.request.root));
+        let (blobs, found) = (blobs.clone(), shelf.find(&asked.request.root));
         tokio::spawn(async move {
-            let Some(Weights { root, bytes }) = found else { return asked.reply.answer(None) };
+            let Some(Weights { bytes, .. }) = found else { return asked.reply.answer(None) };
             match blobs.add(bytes.to_vec()).await {
-                Ok(blob) => asked.reply.answer(Some(Found { root, blob: *blob.root().bytes() })),
+                Ok(blob) => asked.reply.answer(Some(*blob.root().bytes())),
                 Err(why) => {
                     tracing::warn!(%why, "weights could not be put where peers get them");
                     asked.reply.refuse("the disk");
@@ -90,18 +79,15 @@ pub(crate) async fn serve(handle: Handle, blobs: Blobs, shelf: Shelf) -> Result<
     Ok(())
 }
 
-/// Fetches a peer's weights: of this root, or its newest. What comes back has a root of its own that is still to be checked.
+/// Fetches a peer's weights of this root, if it has them. That they are of that root is still to be checked.
 pub(crate) async fn fetch(
     handle: &Handle,
     blobs: &Blobs,
     peer: PeerId,
-    root: Option<[u8; 32]>,
+    root: [u8; 32],
     config: &Config,
 ) -> Result<Option<Weights>> {
-    let Some(found) = handle.request(peer, &AskWeights { root }, PATIENCE).await? else { return Ok(None) };
-    if root.is_some_and(|root| root != found.root) {
-        return Ok(None);
-    }
+    let Some(blob) = handle.request(peer, &AskWeights { root }, PATIENCE).await? else { return Ok(None) };
     let wish = Wish {
         peers: vec![peer],
         limit_bytes: 4 * config.size() as u64,
@@ -109,11 +95,11 @@ pub(crate) async fn fetch(
         ..Wish::default()
     };
     let blob = blobs
-        .get(Root::new(found.blob), wish)
+        .get(Root::new(blob), wish)
         .done()
         .await
         .map_err(|why| crate::Error::Fetch { why: why.to_string() })?;
     let mut bytes = vec![0; blob.size() as usize];
     blob.read_at(0, &mut bytes)?;
-    Ok(Some(Weights { root: found.root, bytes: Arc::new(bytes) }))
+    Ok(Some(Weights { root, bytes: Arc::new(bytes) }))
 }

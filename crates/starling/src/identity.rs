@@ -35,14 +35,18 @@ pub(crate) struct Home {
     pub(crate) json: bool,
 }
 
+/// Where everything is kept unless told otherwise: what `STARLING_HOME` names, or `.starling` in the user's home.
+pub(crate) fn usual_home() -> Result<PathBuf, Box<dyn Error>> {
+    if let Some(folder) = std::env::var_os("STARLING_HOME") {
+        return Ok(PathBuf::from(folder));
+    }
+    let home = std::env::home_dir().ok_or("there is no home folder: name one with --home")?;
+    Ok(home.join(".starling"))
+}
+
 impl Home {
     pub(crate) fn folder(&self) -> Result<PathBuf, Box<dyn Error>> {
-        if let Some(folder) = self.at.clone().or_else(|| std::env::var_os("STARLING_HOME").map(PathBuf::from))
-        {
-            return Ok(folder);
-        }
-        let home = std::env::home_dir().ok_or("there is no home folder: name one with --home")?;
-        Ok(home.join(".starling"))
+        self.at.clone().map_or_else(usual_home, Ok)
     }
 
     pub(crate) fn keys(&self) -> Result<PathBuf, Box<dyn Error>> {

@@ -8,7 +8,7 @@ use clap::Args;
 use node::Invite;
 use serde_json::json;
 
-use crate::join::default_folder;
+use crate::identity::usual_home;
 
 /// Which invite.
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
     let Some(text) = &options.invite else {
-        let folder = options.home.clone().map_or_else(|| default_folder("up"), Ok)?;
+        let folder = options.home.clone().map_or_else(|| usual_home().map(|home| home.join("up")), Ok)?;
         let file = folder.join("invite");
         let text = std::fs::read_to_string(&file)
             .map_err(|e| format!("{}: {e}; `starling up` writes it when it begins", file.display()))?;

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use clap::Args;
 use node::{Invite, Listen, Options as Node, Report};
@@ -115,13 +114,4 @@ fn show(report: &Report, json: bool) -> io::Result<()> {
         Some(sentence) => writeln!(out, "{sentence}"),
         None => Ok(()),
     }
-}
-
-/// What `up` needs to know of where things are kept.
-pub(crate) fn default_folder(name: &str) -> Result<PathBuf, Box<dyn Error>> {
-    if let Some(home) = std::env::var_os("STARLING_HOME") {
-        return Ok(PathBuf::from(home).join(name));
-    }
-    let home = std::env::home_dir().ok_or("there is no home folder: name one with --home")?;
-    Ok(home.join(".starling").join(name))
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use node::{Effect, Entry, Event, Home};
 
-use crate::join::default_folder;
+use crate::identity::usual_home;
 
 /// Which node, and which of its rounds.
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let home = match &options.home {
         Some(home) => home.clone(),
-        None => default_folder("up")?.join("nodes").join("1"),
+        None => usual_home()?.join("up/nodes/1"),
     };
     let mut failed = None;
     let mut begin = None;

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use node::Status;
 
-use crate::join::default_folder;
+use crate::identity::usual_home;
 
 /// Prints a line, or says why it could not.
 macro_rules! say {
@@ -49,10 +49,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
 /// The homes in which nodes have run.
 fn all() -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let nodes = default_folder("up")?.join("nodes");
+    let home = usual_home()?;
+    let nodes = home.join("up/nodes");
     let mut homes: Vec<PathBuf> =
         std::fs::read_dir(nodes).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    homes.extend(default_folder("up")?.parent().map(PathBuf::from));
+    homes.push(home);
     homes.retain(|home| home.join("status.json").is_file());
     homes.sort();
     Ok(homes)

@@ -68,14 +68,7 @@ impl Family for LetterJumble {
         span(("min_words", self.min_words), ("max_words", self.max_words), 1..=1000)?;
         let (least, most) = (self.min_corruption_level, self.max_corruption_level);
         span(("min_corruption_level", least), ("max_corruption_level", most), 0.0..=1.0)?;
-        let there_are = self.words().len() as u32;
-        if there_are < self.max_words {
-            let value = self.max_words.to_string();
-            let (low, high) =
-                ("1".to_owned(), format!("{there_are}, since there are no more words of these lengths"));
-            return Err(Unfit::Range { parameter: "max_words", value, low, high });
-        }
-        Ok(())
+        words::enough(self.words().len(), self.max_words)
     }
 
     fn problem(&self, dice: &mut Dice) -> Problem {

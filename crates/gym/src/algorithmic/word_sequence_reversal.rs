@@ -53,11 +53,11 @@ impl Family for WordSequenceReversal {
     }
 
     fn shorten(answer: &str) -> String {
-        short::marked(answer).replace(", ", ",")
+        short::listed(answer)
     }
 
     fn expand(short: &str) -> String {
-        short::unmarked(short).replace(',', ", ")
+        short::unlisted(short)
     }
 }
 

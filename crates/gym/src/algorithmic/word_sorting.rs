@@ -87,14 +87,7 @@ impl Family for WordSorting {
         span(("min_words", self.min_words), ("max_words", self.max_words), 1..=1000)?;
         let lengths = (("min_word_length", self.min_word_length), ("max_word_length", self.max_word_length));
         span(lengths.0, lengths.1, 1..=64)?;
-        let there_are = self.words().len() as u32;
-        if there_are < self.max_words {
-            let value = self.max_words.to_string();
-            let (low, high) =
-                ("1".to_owned(), format!("{there_are}, since there are no more words of these lengths"));
-            return Err(Unfit::Range { parameter: "max_words", value, low, high });
-        }
-        Ok(())
+        words::enough(self.words().len(), self.max_words)
     }
 
     fn problem(&self, dice: &mut Dice) -> Problem {
@@ -145,11 +138,11 @@ impl Family for WordSorting {
     }
 
     fn shorten(answer: &str) -> String {
-        short::marked(answer).replace(", ", ",")
+        short::listed(answer)
     }
 
     fn expand(short: &str) -> String {
-        short::unmarked(short).replace(',', ", ")
+        short::unlisted(short)
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
+use crate::home::replace;
 use play::{Act, Play, Terms};
 
 /// A peer's public key, as the chain and the network both know it.
@@ -446,9 +447,7 @@ impl Ledger {
     fn keep(&self) {
         let Some(Actor { file, .. }) = &self.actor else { return };
         let bytes = serde_json::to_vec(&self.kept).unwrap_or_default();
-        let new = file.with_extension("new");
-        let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, file));
-        if let Err(why) = written {
+        if let Err(why) = replace(file, &bytes) {
             tracing::warn!(file = %file.display(), %why, "the ledger's notes could not be kept");
         }
     }

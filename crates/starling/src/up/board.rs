@@ -118,13 +118,13 @@ impl Board {
     /// Shows each round of which all have told their part, or that a later one has overtaken by two.
     fn show_complete(&mut self, lines: &mut Vec<String>) {
         let newest = self.rounds.keys().next_back().copied().unwrap_or(0);
-        while let Some((round, parts)) = self.rounds.first_key_value() {
+        while let Some(oldest) = self.rounds.first_entry() {
+            let parts = oldest.get();
             let all = self.birds.iter().enumerate().all(|(i, bird)| bird.gone || parts.contains_key(&i));
-            if !all && newest < round + 2 {
+            if !all && newest < oldest.key() + 2 {
                 break;
             }
-            let (round, parts) = (*round, parts.clone());
-            self.rounds.pop_first();
+            let (round, parts) = oldest.remove_entry();
             if round > self.shown {
                 self.shown = round;
                 lines.push(self.line(round, &parts));

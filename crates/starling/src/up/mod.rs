@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::Args;
 use node::{Charter, Colony, News, Plan, Play, Practised};
 
-use crate::join::default_folder;
+use crate::identity::usual_home;
 use board::Board;
 
 /// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
@@ -66,7 +66,7 @@ async fn fly(options: &Options) -> Done {
     let begin = Instant::now();
     let folder = match &options.home {
         Some(folder) => folder.clone(),
-        None => default_folder("up")?,
+        None => usual_home()?.join("up"),
     };
     if options.fresh {
         forget(&folder)?;
