@@ -48,7 +48,9 @@ pub enum Error {
         why: String,
     },
     /// What is no level of a log.
-    #[error("`{what}` are no levels for the log ({why}): write one of error, warn, info, debug and trace, or some by crate, as in warn,node=debug")]
+    #[error(
+        "`{what}` are no levels for the log ({why}): write one of error, warn, info, debug and trace, or some by crate, as in warn,node=debug"
+    )]
     Level {
         /// What was given.
         what: String,

@@ -341,7 +341,8 @@ mod tests {
 
     #[test]
     fn a_share_of_the_time_is_left_to_others() {
-        let leisure = Leisure { share: AtomicU8::new(100), hurried: Mutex::new(false), woken: Condvar::new() };
+        let leisure =
+            Leisure { share: AtomicU8::new(100), hurried: Mutex::new(false), woken: Condvar::new() };
         let took = Duration::from_secs(3);
         for (share, pause) in [(100, 0), (50, 3), (25, 9), (1, 297)] {
             leisure.share.store(share, Ordering::Relaxed);

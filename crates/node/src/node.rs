@@ -121,7 +121,11 @@ pub async fn join(
     let handle = start_network(&options, &charter, folder.join("peers"))?;
     let addresses = handle.until_listening().await?.iter().map(ToString::to_string).collect();
     reports.tell(Report::Listening { addresses }).await;
-    let blobs = Blobs::start(&handle, Store::open(&folder.join("blobs"), limits.blobs_mib << 20)?, Uploads::default())?;
+    let blobs = Blobs::start(
+        &handle,
+        Store::open(&folder.join("blobs"), limits.blobs_mib << 20)?,
+        Uploads::default(),
+    )?;
     let shelf = Shelf::default();
     shelf.put(woken.weights);
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
@@ -342,10 +346,13 @@ impl Node {
         if seen.limits {
             self.heed();
         }
-        if let Some(wrong) = seen.wrong {
+        if seen.file {
             let part = "limits".to_owned();
-            self.tell(wrong.map_or(Report::Well { part: part.clone() }, |why| Report::Trouble { part, why }))
-                .await;
+            let report = match self.owner.wrong() {
+                Some(why) => Report::Trouble { part, why: why.to_owned() },
+                None => Report::Well { part },
+            };
+            self.tell(report).await;
         }
         if seen.rest {
             let rest = self.owner.rest().map(|rest| Report::Rests { why: rest.to_string() });

@@ -9,6 +9,7 @@ mod chat;
 mod deploy;
 mod doctor;
 mod exit;
+mod heap;
 mod identity;
 mod invite;
 mod join;
@@ -75,6 +76,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    heap::keep_little();
     let done = match Cli::parse().command {
         Command::Doctor(options) => doctor::run(&options),
         Command::Up(options) => up::run(&options),
