@@ -360,10 +360,14 @@ impl Node {
         self.step(Event::Opened { round, seed }).await
     }
 
-    /// Says that this node is ready for another round. The one that hears nobody says so too: it is to have as many rounds.
+    /// Says that this node is ready for another round, if it was its turn to speak. The one that hears nobody says so too: it is to have as many rounds.
     async fn ready(&mut self) {
-        self.pace.ready(self.peer, self.newest);
-        let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        let (all, me) = self.journal.flock().speaks().unwrap_or((true, true));
+        self.pace.draws(!all);
+        self.pace.ready(me.then_some(self.peer), self.newest);
+        if me {
+            let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        }
     }
 
     async fn word(&mut self, word: Word) -> Result<()> {
