@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Benches in which PyTorch has no part.
-const WITHOUT_TORCH: [&str; 9] = ["build", "trace", "check", "gguf", "chain", "blob", "net", "swarm", "wren"];
+const WITHOUT_TORCH: [&str; 11] =
+    ["build", "trace", "check", "gguf", "chain", "blob", "net", "swarm", "voices", "genrl", "wren"];
 /// Benches that want `transformers` beside PyTorch.
 const WITH_TRANSFORMERS: [&str; 2] = ["lm", "speak"];
 
@@ -23,6 +24,11 @@ pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
             Ok(python) => _ = harness.env("BENCH_LLAMA_PYTHON", python),
             Err(why) => eprintln!("llama.cpp takes no part: {why}"),
         }
+    }
+    if name == "genrl" {
+        run(&mut cargo(&["build", "--release", "-p", "starling"]))?;
+        harness.env("BENCH_STARLING", target().join("release/starling"));
+        harness.env("BENCH_GENRL_PYTHON", python::with_genrl()?);
     }
     // `wren-add` is a part of `wren`.
     let kind = name.split('-').next().unwrap_or(name);
