@@ -12,9 +12,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let path = args[2].clone();
             let recipe = Recipe { steps, ..Recipe::shipped() };
             let begin = Instant::now();
-            let weights = recipe.run(&device, |step, loss, weights| {
-                println!("{step} {loss:.4} {:.1}s", begin.elapsed().as_secs_f32());
-                let _ = std::fs::write(&path, weights.to_bytes());
+            let weights = recipe.run(&device, |step, loss| {
+                if step % 20 == 0 {
+                    println!("{step} {loss:.4} {:.1}s", begin.elapsed().as_secs_f32());
+                }
             })?;
             std::fs::write(&path, weights.to_bytes())?;
         }
@@ -49,6 +50,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 println!("nerve {} one-off: saved {:.1}% wrong {:.1}% of {}", nerve.build, 100.0 * t.saved_share(), 100.0 * t.wrong_share(), t.placed);
             }
+            let mut t = Score::default();
+            for s in one_offs(Part::Exam, 7, players * 2) {
+                t = t.plus(&score(&s, &mut Helper::Line)?);
+            }
+            println!("line one-off: saved {:.1}% wrong {:.1}% of {} acts {}", 100.0 * t.saved_share(), 100.0 * t.wrong_share(), t.placed, t.acts);
+            let mut t = Score::default();
+            for c in repeaters(Part::Exam, 7, players, 4) {
+                for s in &c.sessions {
+                    t = t.plus(&score(s, &mut Helper::Line)?);
+                }
+            }
+            println!("line repeat: saved {:.1}% wrong {:.1}% of {} acts {}", 100.0 * t.saved_share(), 100.0 * t.wrong_share(), t.placed, t.acts);
+        }
+        "line" => {
+            let players = 40;
             let mut t = Score::default();
             for s in one_offs(Part::Exam, 7, players * 2) {
                 t = t.plus(&score(&s, &mut Helper::Line)?);

@@ -25,7 +25,14 @@ impl Default for Nerve {
     }
 }
 
-/// What the assistant would do, all things considered.
+impl Nerve {
+    /// What it takes to build after having been undone this often: whoever was wrong is more careful.
+    fn after(&self, undone: u32) -> f32 {
+        1.0 - (1.0 - self.build) * 4.0 / (4.0 + undone as f32)
+    }
+}
+
+/// A block that the assistant could put.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thought {
     /// Where.
@@ -36,17 +43,35 @@ pub struct Thought {
     pub sure: f32,
 }
 
+/// What the assistant believes of the goal.
+#[derive(Clone, Debug, Default)]
+pub struct Guess {
+    /// What it could put where, the best first.
+    pub thoughts: Vec<Thought>,
+    /// Blocks of its own that are likely to go.
+    doubts: Vec<Thought>,
+    /// Which share of the build stands already.
+    pub progress: f32,
+}
+
 /// The assistant of one player.
 pub struct Assistant {
     asker: Asker,
     memory: Memory,
     nerve: Nerve,
+    /// Where it is, once it has helped.
+    at: Option<Cell>,
 }
+
+/// How much it counts against a cell that the player is about to build there: whoever reaches for a block should not find it gone.
+const OUT_OF_THE_WAY: f32 = 0.02;
+/// From how far away it builds.
+const REACH: i32 = 4;
 
 impl Assistant {
     /// An assistant with these weights.
     pub fn new(weights: &Weights, nerve: Nerve, device: &Device) -> Result<Assistant, Error> {
-        Ok(Assistant { asker: Asker::new(weights, device)?, memory: Memory::default(), nerve })
+        Ok(Assistant { asker: Asker::new(weights, device)?, memory: Memory::default(), nerve, at: None })
     }
 
     /// Keeps a session in mind.
@@ -54,59 +79,94 @@ impl Assistant {
         self.memory.builds.push(Build::new(&recording.steps()));
     }
 
-    /// The blocks it could put, the likeliest first: at most `count`.
-    pub fn think(&mut self, world: &World, count: usize) -> Result<Vec<Thought>, Error> {
-        let Some(view) = View::new(world, &self.memory) else { return Ok(Vec::new()) };
+    /// What it believes now.
+    pub fn guess(&mut self, world: &World) -> Result<Guess, Error> {
+        let Some(view) = View::new(world, &self.memory) else { return Ok(Guess::default()) };
         let opinion = self.asker.ask(&view.planes)?;
-        let mut thoughts = thoughts(world, &view, &opinion);
-        thoughts.sort_by(|a, b| b.sure.total_cmp(&a.sure).then(a.at.cmp(&b.at)));
-        thoughts.truncate(count);
-        Ok(thoughts)
+        Ok(consider(world, &view, &opinion))
     }
 
-    /// What it does now, if anything.
-    pub fn decide(&mut self, world: &World) -> Result<Option<Intent>, Error> {
+    /// What it does now: nothing, if it is not sure enough or was told to stop.
+    pub fn decide(&mut self, world: &World) -> Result<Vec<Intent>, Error> {
         if world.is_stopped() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let Some(Thought { at, block, sure }) = self.think(world, 1)?.first().copied() else { return Ok(None) };
-        Ok(match sure {
-            s if s >= self.nerve.build => Some(Intent::Place { at, block, sure }),
-            s if s >= self.nerve.show => Some(Intent::Ghost { at, block, sure }),
-            _ => None,
-        })
+        let guess = self.guess(world)?;
+        let build = self.nerve.after(world.undone());
+        let mut intents = Vec::new();
+        if let Some(doubt) = guess.doubts.first().filter(|d| d.sure >= build) {
+            self.fly(doubt.at, &mut intents);
+            intents.push(Intent::Break { at: doubt.at });
+            return Ok(intents);
+        }
+        let Some(Thought { at, block, sure }) = guess.thoughts.first().copied() else { return Ok(intents) };
+        if sure >= build {
+            if self.at.is_none() {
+                intents.push(Intent::Say { text: "I think I see what this will be. Say stop if I should not help.".to_owned() });
+            }
+            self.fly(at, &mut intents);
+            intents.push(Intent::Place { at, block, sure });
+        } else if sure >= self.nerve.show {
+            intents.push(Intent::Ghost { at, block, sure });
+        }
+        Ok(intents)
+    }
+
+    fn fly(&mut self, to: Cell, intents: &mut Vec<Intent>) {
+        if self.at.is_none_or(|at| at.distance(to) > REACH) {
+            let above = to.plus(Cell::new(0, 2, 0));
+            intents.push(Intent::Move { at: above });
+            self.at = Some(above);
+        }
     }
 }
 
 /// What could be put where, and how likely it is right.
-fn thoughts(world: &World, view: &View, opinion: &Opinion) -> Vec<Thought> {
-    let mut thoughts = Vec::new();
+fn consider(world: &World, view: &View, opinion: &Opinion) -> Guess {
+    let mut guess = Guess { progress: opinion.value, ..Guess::default() };
+    let mut ranked: Vec<(f32, Thought)> = Vec::new();
     for index in 0..CELLS {
         let at = view.cell(index);
         let goal = &opinion.goal[index * CLASSES..(index + 1) * CLASSES];
+        if let Some(here) = world.standing(at) {
+            if here.by == Actor::Assistant {
+                guess.doubts.push(Thought { at, block: here.block, sure: goal[0] });
+            }
+            continue;
+        }
         let Some(best) = (1..CLASSES).max_by(|a, b| goal[*a].total_cmp(&goal[*b])) else { continue };
-        // A material that has not been used lately is known only from what this looks like.
+        // A material that was not used lately is known only from what this looks like.
         let block = if best < CLASSES - 1 {
             world.material(best - 1)
         } else {
-            let says = [view.repeated[index], view.remembered[index]];
-            says.into_iter().map(|s| s.block).find(|b| b.is_solid() && world.rank(*b).is_none_or(|r| r >= CLASSES - 2))
+            let unnamed = |b: &Block| b.is_solid() && world.rank(*b).is_none_or(|r| r + 2 >= CLASSES);
+            [view.repeated[index], view.remembered[index]].into_iter().map(|say| say.block).find(unnamed)
         };
         if let Some(block) = block
             && world.is_open(at)
         {
-            thoughts.push(Thought { at, block, sure: goal[best] });
+            let sure = goal[best];
+            ranked.push((sure - OUT_OF_THE_WAY * opinion.next[index], Thought { at, block, sure }));
         }
     }
-    thoughts
+    let by = |a: &(f32, Thought), b: &(f32, Thought)| b.0.total_cmp(&a.0).then(a.1.at.cmp(&b.1.at));
+    ranked.sort_by(by);
+    guess.thoughts = ranked.into_iter().map(|(_, thought)| thought).collect();
+    guess.doubts.sort_by(|a, b| b.sure.total_cmp(&a.sure).then(a.at.cmp(&b.at)));
+    guess
 }
 
-/// The rule of thumb that everything is compared with: if the last two blocks were neighbours of one material, the line goes on.
+/// The rule of thumb that everything is compared with: if the last two blocks are of one material and in one line, with nothing else
+/// between them, the line goes on.
 pub fn extend_the_line(world: &World) -> Option<Thought> {
     let mut latest = world.latest(2).into_iter();
     let ((last, block), (before, was)) = (latest.next()?, latest.next()?);
-    let way = last.minus(before);
-    if block != was || way.x.abs() + way.y.abs() + way.z.abs() != 1 {
+    let d = last.minus(before);
+    let steps = last.distance(before);
+    let way = Cell::new(d.x.signum(), d.y.signum(), d.z.signum());
+    let straight = way.x.abs() + way.y.abs() + way.z.abs() == 1;
+    let whole = straight && (0..steps).all(|n| world.block(before.plus(way.times(n))) == block);
+    if block != was || !whole {
         return None;
     }
     // Past what it has put itself.

@@ -205,11 +205,6 @@ impl Likeness {
         }
         say
     }
-
-    /// How much of the belief is in any guess at all.
-    pub(crate) fn belief(&self) -> f32 {
-        self.weights.iter().sum()
-    }
 }
 
 fn mapped(map: &[(Block, Block)], block: Block) -> Block {
@@ -251,9 +246,10 @@ fn weigh(
                 order += i32::from(step < later);
                 later = step;
             }
-            None => evidence -= if i < 6 { 3 } else { 1 },
+            // What came before this likeness began says nothing against it.
+            None => evidence -= [3, 2, 2, 2, 1, 1].get(i).copied().unwrap_or(0),
         }
-        if (i == 1 && evidence < 0) || (i == 4 && evidence < 1) {
+        if (i == 2 && evidence < -1) || (i == 4 && evidence < 1) {
             return None;
         }
     }
@@ -269,4 +265,100 @@ fn weigh(
         }
     }
     (evidence >= 4).then_some(Guess { source, turn, shift, evidence, now, map })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Act, Event};
+
+    /// A motif with nothing in it that is like another part of it.
+    const MOTIF: [(i32, i32, i32, u8); 12] = [
+        (0, 0, 0, 1),
+        (1, 0, 0, 1),
+        (1, 0, 1, 2),
+        (1, 1, 1, 2),
+        (1, 2, 1, 1),
+        (2, 2, 1, 1),
+        (3, 2, 1, 3),
+        (3, 2, 2, 3),
+        (3, 1, 2, 1),
+        (3, 0, 2, 2),
+        (3, 0, 3, 2),
+        (4, 0, 3, 1),
+    ];
+
+    fn motif(turn: u8, shift: Cell, swap: bool) -> Vec<(Cell, Block)> {
+        let put = |(x, y, z, b): (i32, i32, i32, u8)| {
+            let b = if swap { 1 + b % 3 } else { b };
+            (turned(Cell::new(x, y, z), turn).plus(shift), Block(b))
+        };
+        MOTIF.map(put).to_vec()
+    }
+
+    fn world(steps: &[(Cell, Block)]) -> World {
+        let mut world = World::new(None, Some(0));
+        for (at, block) in steps {
+            world.apply(&Event::player(0, Act::Place { at: *at, block: *block }));
+        }
+        world
+    }
+
+    #[test]
+    fn turning_there_and_back_changes_nothing() {
+        let c = Cell::new(3, 5, -7);
+        for turn in 0..8 {
+            assert_eq!(turned(turned(c, turn), back(turn)), c);
+        }
+    }
+
+    #[test]
+    fn a_motif_from_another_session_is_known_again_however_it_lies() {
+        let memory = [Build::new(&motif(0, Cell::new(0, 0, 0), false))];
+        let memory: Vec<&Build> = memory.iter().collect();
+        for turn in 0..8 {
+            for swap in [false, true] {
+                let steps = motif(turn, Cell::new(100, 0, -50), swap);
+                let likeness = Likeness::new(&world(&steps[..7]), &memory, false);
+                for (i, (at, block)) in steps.iter().enumerate().skip(7) {
+                    let say = likeness.say(&memory, *at);
+                    assert!(say.solid > 0.5 && say.block == *block, "turn {turn}, step {i}: {say:?}");
+                    assert!(say.soon > 0.0);
+                }
+                assert!(likeness.say(&memory, steps[8].0.plus(Cell::new(0, 3, 0))).solid < 0.2);
+            }
+        }
+    }
+
+    #[test]
+    fn a_motif_that_comes_again_in_one_session_is_seen() {
+        let mut steps = motif(0, Cell::new(0, 0, 0), false);
+        let again = motif(0, Cell::new(8, 0, 0), false);
+        steps.extend(&again[..7]);
+        let world = world(&steps);
+        let own = Build::of(&world);
+        let likeness = Likeness::new(&world, &[&own], true);
+        for (at, block) in &again[7..] {
+            let say = likeness.say(&[&own], *at);
+            assert!(say.solid > 0.5 && say.block == *block, "{say:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_like_nothing_says_nothing() {
+        let memory = Build::new(&motif(0, Cell::new(0, 0, 0), false));
+        let other: Vec<_> = (0..10).map(|i| (Cell::new(3 * i, 0, i * i), Block(1))).collect();
+        let likeness = Likeness::new(&world(&other), &[&memory], false);
+        assert!(likeness.guesses.is_empty());
+    }
+
+    #[test]
+    fn a_build_keeps_what_its_box_allows_the_latest_first() {
+        let far = [(Cell::new(-900_000, 0, 0), Block(1)), (Cell::new(900_000, 0, 0), Block(2))];
+        let build = Build::new(&far);
+        assert_eq!(build.len(), 1);
+        assert_eq!(build.step(far[1].0), Some(0));
+        assert_eq!(build.step(far[0].0), None);
+        assert_eq!(Build::new(&[]).step(far[0].0), None);
+    }
 }

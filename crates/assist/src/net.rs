@@ -7,9 +7,9 @@ use crate::error::Error;
 use crate::view::{CELLS, CLASSES, PLANES, SIZE};
 
 /// Channels of every convolution.
-const WIDTH: usize = 16;
+const WIDTH: usize = 24;
 /// Convolutions after the first.
-const DEPTH: usize = 3;
+const DEPTH: usize = 4;
 /// The head's numbers for a cell: the goal's classes, then the next action.
 const HEAD: usize = CLASSES + 1;
 
@@ -83,12 +83,6 @@ impl Weights {
     /// The hash of the bytes.
     pub fn hash(&self) -> [u8; 32] {
         *blake3::hash(&self.to_bytes()).as_bytes()
-    }
-
-    /// These weights and others, half of each.
-    pub(crate) fn halfway(&self, other: &Weights) -> Weights {
-        let numbers = self.numbers.iter().zip(&other.numbers).map(|(a, b)| (a + b) * 0.5).collect();
-        Weights { numbers }
     }
 
     fn write(&self, session: &mut Session) -> Result<(), Error> {

@@ -142,3 +142,40 @@ pub(crate) fn class(world: &World, block: Block) -> usize {
         _ => 1 + world.rank(block).map_or(RANKS, |r| r.min(RANKS)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::practice::{Part, repeaters};
+
+    #[test]
+    fn every_cell_has_its_index() {
+        let session = &repeaters(Part::Lessons, 1, 1, 1)[0].sessions[0];
+        let view = View::new(&session.last_build(), &Memory::default()).unwrap();
+        for index in 0..CELLS {
+            assert_eq!(view.index(view.cell(index)), Some(index));
+        }
+        assert_eq!(view.index(view.cell(0).plus(Cell::new(-1, 0, 0))), None);
+    }
+
+    /// Another palette is another game; what is seen is the same.
+    #[test]
+    fn materials_are_seen_by_rank_alone() {
+        let sessions = &repeaters(Part::Lessons, 2, 1, 2)[0].sessions;
+        let renamed = |r: &crate::Recording| {
+            let mut r = r.clone();
+            for event in &mut r.events {
+                if let crate::Act::Place { block, .. } = &mut event.act {
+                    block.0 = 100 - block.0;
+                }
+            }
+            r
+        };
+        let planes = |old: &crate::Recording, new: &crate::Recording| {
+            let memory = Memory { builds: vec![Build::new(&old.steps())] };
+            View::new(&new.last_build(), &memory).unwrap().planes
+        };
+        let (a, b) = (&sessions[0], &sessions[1]);
+        assert!(planes(a, b) == planes(&renamed(a), &renamed(b)));
+    }
+}

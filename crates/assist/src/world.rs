@@ -124,6 +124,10 @@ pub struct World {
     materials: Vec<Block>,
     /// The player's block actions so far.
     acts: u32,
+    /// The lowest block of the player's.
+    lowest: Option<i32>,
+    /// How often the player took back or replaced what we did.
+    undone: u32,
     player: Option<Cell>,
     stopped: bool,
 }
@@ -140,6 +144,8 @@ impl World {
             placed: Vec::new(),
             materials: Vec::new(),
             acts: 0,
+            lowest: None,
+            undone: 0,
             player: None,
             stopped: false,
         }
@@ -167,8 +173,10 @@ impl World {
             let ours = self.cells.get(&at).is_some_and(|s| s.by == Actor::Assistant && s.block != block);
             self.vetoed.remove(&at);
             if ours {
+                self.undone += 1;
                 self.vetoed.insert(at);
             }
+            self.lowest = Some(self.lowest.map_or(at.y, |y| y.min(at.y)));
             self.broken.remove(&at);
             self.placed.push((at, block));
             if self.materials.first() != Some(&block) {
@@ -180,9 +188,10 @@ impl World {
     }
 
     fn take(&mut self, by: Actor, at: Cell) {
-        self.cells.remove(&at);
+        let was = self.cells.remove(&at);
         if by == Actor::Player {
             self.acts += 1;
+            self.undone += u32::from(was.is_some_and(|s| s.by == Actor::Assistant));
             self.broken.insert(at, self.acts);
             self.vetoed.insert(at);
         }
@@ -203,6 +212,11 @@ impl World {
     /// The player's block actions so far.
     pub fn acts(&self) -> u32 {
         self.acts
+    }
+
+    /// How often the player took back or replaced what the assistant did.
+    pub fn undone(&self) -> u32 {
+        self.undone
     }
 
     /// Whether the player told us to stop.
@@ -253,7 +267,7 @@ impl World {
 
     /// The height of the first blocks above the ground.
     pub(crate) fn floor(&self) -> i32 {
-        self.floor.unwrap_or_else(|| self.placed.iter().map(|(c, _)| c.y).min().unwrap_or(0))
+        self.floor.or(self.lowest).unwrap_or(0)
     }
 
     /// Whether blocks may be there at all.
@@ -274,5 +288,71 @@ impl World {
 
     pub(crate) fn is_supported(&self, at: Cell) -> bool {
         at.y == self.floor() || SIDES.iter().any(|d| self.block(at.plus(*d)).is_solid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn did(who: Actor, act: Act) -> Event {
+        Event { time_ms: 0, who, act, sure: None }
+    }
+
+    fn put(at: Cell, block: u8) -> Act {
+        Act::Place { at, block: Block(block) }
+    }
+
+    #[test]
+    fn what_the_player_undid_is_not_ours_to_do_again() {
+        let mut world = World::new(None, Some(0));
+        let (a, b, c) = (Cell::new(0, 0, 0), Cell::new(1, 0, 0), Cell::new(2, 0, 0));
+        world.apply(&did(Actor::Player, put(a, 1)));
+        assert!(world.is_open(b) && world.is_open(c));
+        world.apply(&did(Actor::Assistant, put(b, 1)));
+        world.apply(&did(Actor::Player, Act::Break { at: b }));
+        assert!(!world.is_open(b));
+        world.apply(&did(Actor::Player, Act::Reject { at: c }));
+        assert!(!world.is_open(c));
+        assert_eq!(world.undone(), 1);
+        // The player building there takes it back, unless it is another block than ours was.
+        world.apply(&did(Actor::Player, put(b, 2)));
+        assert_eq!(world.block(b), Block(2));
+        let d = Cell::new(0, 1, 0);
+        world.apply(&did(Actor::Assistant, put(d, 1)));
+        world.apply(&did(Actor::Player, put(d, 2)));
+        assert_eq!(world.undone(), 2);
+        world.apply(&did(Actor::Assistant, Act::Break { at: d }));
+        assert!(!world.is_open(d));
+    }
+
+    #[test]
+    fn only_free_and_supported_places_within_bounds_are_open() {
+        let bounds = Bounds { low: Cell::new(0, 0, 0), high: Cell::new(3, 3, 3) };
+        let mut world = World::new(Some(bounds), Some(0));
+        world.apply(&did(Actor::Player, put(Cell::new(1, 0, 1), 1)));
+        world.apply(&did(Actor::Player, Act::Move { at: Cell::new(2, 0, 1) }));
+        for (at, open) in [
+            (Cell::new(1, 0, 1), false),
+            (Cell::new(1, 1, 1), true),
+            (Cell::new(1, 2, 1), false),
+            (Cell::new(0, 0, 1), true),
+            (Cell::new(2, 0, 1), false),
+            (Cell::new(2, 1, 1), false),
+            (Cell::new(4, 0, 1), false),
+            (Cell::new(1, -1, 1), false),
+        ] {
+            assert_eq!(world.is_open(at), open, "{at:?}");
+        }
+    }
+
+    #[test]
+    fn materials_rank_by_last_use() {
+        let mut world = World::new(None, None);
+        for (x, block) in [1, 2, 1, 3].into_iter().enumerate() {
+            world.apply(&did(Actor::Player, put(Cell::new(x as i32, 5, 0), block)));
+        }
+        assert_eq!([3, 1, 2, 4].map(|b| world.rank(Block(b))), [Some(0), Some(1), Some(2), None]);
+        assert_eq!(world.floor(), 5);
     }
 }

@@ -8,3 +8,4 @@ mod teach;
 pub use exam::{Candidate, one_offs, repeaters};
 pub use player::Part;
 pub use teach::Recipe;
+pub(crate) use teach::{Simulated, lessons_of};

@@ -30,7 +30,7 @@ impl Recipe {
     }
 
     /// Makes the weights; `watch` is told each step's number, from 1, and its loss.
-    pub fn run(&self, device: &Device, mut watch: impl FnMut(u64, f32, &Weights)) -> Result<Weights, Error> {
+    pub fn run(&self, device: &Device, mut watch: impl FnMut(u64, f32)) -> Result<Weights, Error> {
         let mut learner = Learner::new(&Weights::first(self.seed), device)?;
         let mut lessons = Simulated::new(self.seed);
         for step in 0..self.steps {
@@ -38,11 +38,7 @@ impl Recipe {
             let warm = (step as f32 + 1.0) / 50.0;
             let rate = self.rate * warm.min(1.0) * (1.0 - step as f32 / self.steps as f32);
             let loss = learner.learn(&batch, rate)?;
-            if (step + 1) % 250 == 0 || step + 1 == self.steps {
-                watch(step + 1, loss, &learner.weights()?);
-            } else {
-                continue;
-            }
+            watch(step + 1, loss);
         }
         learner.weights()
     }
