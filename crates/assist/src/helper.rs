@@ -54,11 +54,28 @@ pub struct Guess {
     pub progress: f32,
 }
 
+/// What the assistant goes by: all but the first are there to measure what each part is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Senses {
+    /// The network, which sees what the likenesses say.
+    Both,
+    /// The network, to which nothing is like anything.
+    Network,
+    /// What the likenesses say, and no network.
+    Likeness,
+}
+
+impl Senses {
+    /// Each of them.
+    pub const ALL: [Senses; 3] = [Senses::Both, Senses::Network, Senses::Likeness];
+}
+
 /// The assistant of one player.
 pub struct Assistant {
     asker: Asker,
     memory: Memory,
     nerve: Nerve,
+    senses: Senses,
     /// Where it is, once it has helped.
     at: Option<Cell>,
 }
@@ -71,7 +88,13 @@ const REACH: i32 = 4;
 impl Assistant {
     /// An assistant with these weights.
     pub fn new(weights: &Weights, nerve: Nerve, device: &Device) -> Result<Assistant, Error> {
-        Ok(Assistant { asker: Asker::new(weights, device)?, memory: Memory::default(), nerve, at: None })
+        Assistant::with(weights, nerve, Senses::Both, device)
+    }
+
+    /// An assistant that goes by some of its senses only.
+    pub fn with(weights: &Weights, nerve: Nerve, senses: Senses, device: &Device) -> Result<Assistant, Error> {
+        let asker = Asker::new(weights, device)?;
+        Ok(Assistant { asker, memory: Memory::default(), nerve, senses, at: None })
     }
 
     /// Keeps a session in mind.
@@ -81,8 +104,15 @@ impl Assistant {
 
     /// What it believes now.
     pub fn guess(&mut self, world: &World) -> Result<Guess, Error> {
-        let Some(view) = View::new(world, &self.memory) else { return Ok(Guess::default()) };
-        let opinion = self.asker.ask(&view.planes)?;
+        let Some(mut view) = View::new(world, &self.memory) else { return Ok(Guess::default()) };
+        let opinion = match self.senses {
+            Senses::Both => self.asker.ask(&view.planes)?,
+            Senses::Network => {
+                view.forget_likeness();
+                self.asker.ask(&view.planes)?
+            }
+            Senses::Likeness => view.likeness_alone(world),
+        };
         Ok(consider(world, &view, &opinion))
     }
 

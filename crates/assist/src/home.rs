@@ -1,6 +1,7 @@
 //! What is kept of one player on this machine: sessions, and what was learned from them. Nothing of it leaves the machine by itself.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use exact::Device;
@@ -53,7 +54,7 @@ impl Home {
     /// The player's own weights, or those that ship; and whether they are the player's own.
     pub fn weights(&self) -> Result<(Weights, bool), Error> {
         let path = self.own_weights();
-        match fs::read(&path) {
+        match read(&path) {
             Ok(bytes) => Ok((Weights::from_bytes(&bytes)?, true)),
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok((robin()?, false)),
             Err(why) => Err(Error::file("reading", &path, why)),
@@ -99,6 +100,18 @@ impl Home {
     }
 }
 
+/// A file's bytes, one more than weights have at most: so what is too long is seen to be, and nothing is read whole that is larger.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(Weights::count() as u64 * 4 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Weights that were exported to a file.
+pub fn read_weights(path: &Path) -> Result<Weights, Error> {
+    Weights::from_bytes(&read(path).map_err(|why| Error::file("reading", path, why))?)
+}
+
 /// A session's name: its file's, without the ending.
 pub fn name_of(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -118,4 +131,53 @@ pub fn sessions_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     all.sort();
     let first = all.len().saturating_sub(MOST_SESSIONS);
     Ok(all.split_off(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::practice::{Part, repeaters};
+
+    #[test]
+    fn what_is_kept_is_found_and_what_is_forgotten_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(&folder.path().join("assist")).unwrap();
+        let sessions = repeaters(Part::Lessons, 3, 1, 2).remove(0).sessions;
+        home.keep("2", &sessions[1]).unwrap();
+        let mut recorder = home.record("1", &sessions[0].header).unwrap();
+        for event in &sessions[0].events {
+            recorder.record(event).unwrap();
+        }
+        assert!(home.record("1", &sessions[0].header).is_err(), "a session is never written over");
+        recorder.finish().unwrap();
+        let names = || home.sessions().unwrap().iter().map(|p| name_of(p)).collect::<Vec<_>>();
+        assert_eq!(names(), ["1", "2"]);
+        assert_eq!(Recording::open(&home.sessions().unwrap()[0]).unwrap(), sessions[0]);
+
+        let weights = Weights::first(3);
+        home.set_weights(&weights).unwrap();
+        assert_eq!(home.weights().unwrap(), (weights.clone(), true));
+        home.forget_session("1").unwrap();
+        assert!(home.forget_session("1").is_err());
+        assert_eq!(names(), ["2"]);
+        home.forget_all().unwrap();
+        assert!(names().is_empty());
+        assert_eq!(home.weights().unwrap(), (robin().unwrap(), false));
+        home.forget_weights().unwrap();
+    }
+
+    #[test]
+    fn weights_that_are_none_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weights");
+        let good = Weights::first(3).to_bytes();
+        fs::write(&file, &good).unwrap();
+        assert_eq!(read_weights(&file).unwrap(), Weights::first(3));
+        let mut nan = good.clone();
+        nan[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+        for bytes in [&good[1..], &[&good[..], &[0]].concat(), &nan, &[]] {
+            fs::write(&file, bytes).unwrap();
+            assert!(matches!(read_weights(&file), Err(Error::Weights { .. })));
+        }
+    }
 }

@@ -71,6 +71,17 @@ pub fn learn(
     sessions: &[Recording],
     nerve: Nerve,
     device: &Device,
+    watch: impl FnMut(f32),
+) -> Result<Outcome, Error> {
+    learn_for(STEPS, champion, sessions, nerve, device, watch)
+}
+
+fn learn_for(
+    steps: usize,
+    champion: &Weights,
+    sessions: &[Recording],
+    nerve: Nerve,
+    device: &Device,
     mut watch: impl FnMut(f32),
 ) -> Result<Outcome, Error> {
     let Some((newest, older)) = sessions.split_last().filter(|(_, older)| !older.is_empty()) else {
@@ -80,7 +91,7 @@ pub fn learn(
     let mut dice = Dice::new(0x1ea2, older.len() as u64);
     let mut own = Vec::new();
     let mut memory = Memory::default();
-    let count = (STEPS * OWN / older.len()).clamp(8, 240);
+    let count = (steps * OWN / older.len()).clamp(8, 240);
     for session in older {
         lessons_of(&session.player_only(), &memory, count, &mut dice, &mut own);
         memory.builds.push(Build::new(&session.steps()));
@@ -90,12 +101,12 @@ pub fn learn(
     }
     let mut simulated = Simulated::new(0x1ea2);
     let mut learner = Learner::new(champion, device)?;
-    for step in 0..STEPS {
+    for step in 0..steps {
         let mut batch: Vec<Lesson> = (0..OWN).map(|_| own[dice.below(own.len())].clone()).collect();
         batch.extend((OWN..ROWS).map(|_| simulated.next()));
         let warm = (step as f32 + 1.0) / 10.0;
-        learner.learn(&batch, RATE * warm.min(1.0) * (1.0 - step as f32 / STEPS as f32))?;
-        watch(0.8 * (step + 1) as f32 / STEPS as f32);
+        learner.learn(&batch, RATE * warm.min(1.0) * (1.0 - step as f32 / steps as f32))?;
+        watch(0.8 * (step + 1) as f32 / steps as f32);
     }
     let taught = learner.weights()?;
     drop(learner);
@@ -110,7 +121,57 @@ pub fn learn(
     watch(0.9);
     let after = judge(&taught)?;
     watch(1.0);
+    let better = is_better(&after, &before).then_some(taught);
+    Ok(Outcome::Judged { champion: before, challenger: after, better })
+}
+
+/// Whether a challenger takes over: it helps more, and is not wrong more often, but for a share that nobody would notice.
+fn is_better(challenger: &Score, champion: &Score) -> bool {
     let gain = |s: &Score| s.saved as i64 - s.wrong as i64;
-    let is_better = gain(&after) > gain(&before) && after.wrong_share() <= before.wrong_share().max(0.02);
-    Ok(Outcome::Judged { champion: before, challenger: after, better: is_better.then_some(taught) })
+    gain(challenger) > gain(champion) && challenger.wrong_share() <= champion.wrong_share().max(0.02)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::practice::{Part, repeaters};
+
+    #[test]
+    fn one_session_is_too_few_to_judge_by() {
+        let sessions = &repeaters(Part::Lessons, 3, 1, 1)[0].sessions;
+        let weights = Weights::first(1);
+        let outcome = learn(&weights, sessions, Nerve::default(), &Device::cpu(1), |_| {}).unwrap();
+        assert!(matches!(outcome, Outcome::TooFew { sessions: 1 }), "{outcome}");
+    }
+
+    #[test]
+    fn who_does_not_help_more_does_not_take_over() {
+        let mut sessions = repeaters(Part::Lessons, 3, 1, 2).remove(0).sessions;
+        for session in &mut sessions {
+            session.events.truncate(24);
+        }
+        // A step from nothing: neither is ever sure of anything.
+        let weights = Weights::first(1);
+        let mut told = Vec::new();
+        let outcome =
+            learn_for(1, &weights, &sessions, Nerve::default(), &Device::cpu(1), |share| told.push(share)).unwrap();
+        let Outcome::Judged { champion, challenger, better } = outcome else { panic!("{outcome}") };
+        assert_eq!((champion.placed, challenger.placed), (0, 0));
+        assert_eq!(better, None);
+        assert!(told.is_sorted() && told.last() == Some(&1.0));
+    }
+
+    #[test]
+    fn more_help_counts_only_without_more_that_is_wrong() {
+        let of = |saved, placed, wrong| Score { acts: 100, saved, placed, wrong, ..Score::default() };
+        for (challenger, champion, takes_over) in [
+            (of(30, 31, 1), of(20, 21, 1), true),
+            (of(20, 21, 1), of(20, 21, 1), false),
+            (of(40, 50, 10), of(20, 21, 1), false),
+            (of(10, 10, 0), of(20, 21, 1), false),
+            (of(1, 1, 0), of(0, 0, 0), true),
+        ] {
+            assert_eq!(is_better(&challenger, &champion), takes_over, "{challenger:?} against {champion:?}");
+        }
+    }
 }

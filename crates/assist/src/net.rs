@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::view::{CELLS, CLASSES, PLANES, SIZE};
 
 /// Channels of every convolution.
-const WIDTH: usize = 24;
+const WIDTH: usize = 16;
 /// Convolutions after the first.
 const DEPTH: usize = 4;
 /// The head's numbers for a cell: the goal's classes, then the next action.
@@ -195,7 +195,7 @@ impl Asker {
         let next = b.softmax(heads.next)?;
         b.output("goal", goal)?;
         b.output("next", next)?;
-        b.output("value", heads.value)?;
+        b.output("share", heads.value)?;
         let mut session = Session::new(&b.finish()?, device, Limits { memory_bytes: 256 << 20, ..Limits::default() })?;
         weights.write(&mut session)?;
         Ok(Asker { session })
@@ -205,7 +205,7 @@ impl Asker {
         self.session.write("seen", planes)?;
         self.session.run()?;
         let read = |name| self.session.read::<f32>(name);
-        Ok(Opinion { goal: read("goal")?, next: read("next")?, value: read("value")?[0] })
+        Ok(Opinion { goal: read("goal")?, next: read("next")?, value: read("share")?[0] })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Materials are seen by rank, the one used last first, so that what is learned of one holds for all, whatever palette a game has.
 
 use crate::likeness::{Build, Likeness, Say};
+use crate::net::Opinion;
 use crate::world::{Actor, Block, Cell, World};
 
 /// The window: cells along x, y and z.
@@ -13,6 +14,8 @@ pub(crate) const CELLS: usize = SIZE[0] * SIZE[1] * SIZE[2];
 pub(crate) const PLANES: usize = 30;
 /// What a cell may come to be: empty, one of the last four materials, or another.
 pub(crate) const CLASSES: usize = 6;
+/// The first of the planes that the likenesses fill: seven for this build itself, seven for earlier ones.
+const OWN_SAYS: usize = 16;
 /// Ranks that have a class of their own.
 const RANKS: usize = 4;
 
@@ -101,7 +104,7 @@ impl View {
             }
             let says = [repeated.say(&own, at), remembered.say(&old, at)];
             for (i, say) in says.iter().enumerate() {
-                let p = &mut p[16 + 7 * i..23 + 7 * i];
+                let p = &mut p[OWN_SAYS + 7 * i..OWN_SAYS + 7 * (i + 1)];
                 p[0] = say.empty;
                 if say.solid > 0.0 {
                     p[1 + world.rank(say.block).map_or(RANKS, |r| r.min(RANKS))] = say.solid;
@@ -117,6 +120,27 @@ impl View {
             };
         }
         Some(view)
+    }
+
+    /// As if nothing were like anything.
+    pub(crate) fn forget_likeness(&mut self) {
+        self.planes.chunks_exact_mut(PLANES).for_each(|p| p[OWN_SAYS..].fill(0.0));
+        self.repeated.fill(Say::default());
+        self.remembered.fill(Say::default());
+    }
+
+    /// What the likenesses alone would have one believe: of a cell the one that says more.
+    pub(crate) fn likeness_alone(&self, world: &World) -> Opinion {
+        let mut goal = vec![0.0; CELLS * CLASSES];
+        for (index, goal) in goal.chunks_exact_mut(CLASSES).enumerate() {
+            let (a, b) = (self.repeated[index], self.remembered[index]);
+            let say = if a.solid > b.solid { a } else { b };
+            goal[0] = 1.0 - say.solid;
+            if say.solid > 0.0 {
+                goal[class(world, say.block)] = say.solid;
+            }
+        }
+        Opinion { goal, next: vec![0.0; CELLS], value: 0.0 }
     }
 
     /// The cell of this index.

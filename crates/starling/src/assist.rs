@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use assist::{Act, Actor, Event, Home, Knowing, Nerve, Outcome, Recipe, Recording, Score, Weights};
@@ -180,14 +180,9 @@ fn hex(hash: [u8; 32]) -> String {
     hash.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn read_weights(path: &Path) -> Done<Weights> {
-    let bytes = std::fs::read(path).map_err(|why| format!("reading {}: {why}", path.display()))?;
-    Ok(Weights::from_bytes(&bytes)?)
-}
-
 fn eval(options: &Eval) -> Done {
     let weights = match &options.weights {
-        Some(path) => read_weights(path)?,
+        Some(path) => assist::read_weights(path)?,
         None => assist::robin()?,
     };
     let knowing = match options.knowing {
@@ -345,7 +340,7 @@ fn export(options: &Export) -> Done {
 }
 
 fn import(options: &Import) -> Done {
-    let weights = read_weights(&options.file)?;
+    let weights = assist::read_weights(&options.file)?;
     options.place.open()?.set_weights(&weights)?;
     say(&format!("the assistant has these weights now: {}", hex(weights.hash())))?;
     Ok(())
