@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use assist::{
-    Assistant, Candidate, Helper, Nerve, Outcome, Part, Recipe, Recording, Score, Senses, Weights, learn, one_offs,
-    repeaters, robin, score,
+    Assistant, Candidate, Helper, Nerve, Outcome, Part, Recipe, Recording, Score, Senses, Weights, learn,
+    one_offs, repeaters, robin, score,
 };
 use exact::Device;
 
@@ -28,10 +28,8 @@ fn main() -> Done {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let value = |name: &str| args.iter().position(|a| *a == name).and_then(|i| args.get(i + 1)).copied();
     let number = |name: &str, usual: usize| value(name).map_or(Ok(usual), str::parse);
-    let nerve = Nerve {
-        build: value("--sure").map_or(Ok(Nerve::default().build), str::parse)?,
-        ..Nerve::default()
-    };
+    let nerve =
+        Nerve { build: value("--sure").map_or(Ok(Nerve::default().build), str::parse)?, ..Nerve::default() };
     match args.first().copied() {
         Some("make") => {
             let usual = Recipe::shipped();
@@ -61,7 +59,7 @@ fn make(recipe: &Recipe, path: Option<&str>) -> Done {
     if let Some(path) = path {
         std::fs::write(path, weights.to_bytes())?;
     }
-    println!("{}", weights.hash().iter().map(|b| format!("{b:02x}")).collect::<String>());
+    println!("{}", weights.hash());
     Ok(())
 }
 
@@ -128,7 +126,11 @@ fn exam(weights: &Weights, nerve: Nerve, senses: &[Senses], players: usize, lear
     let device = Device::cpu(2);
     let candidates = repeaters(Part::Exam, SEED, players, SESSIONS);
     let singles = one_offs(Part::Exam, SEED, 2 * players);
-    println!("{players} players with {SESSIONS} sessions of their own motifs, {} goals built once; sure from {} on", singles.len(), nerve.build);
+    println!(
+        "{players} players with {SESSIONS} sessions of their own motifs, {} goals built once; sure from {} on",
+        singles.len(),
+        nerve.build
+    );
     println!("{:<44} {:<24}   {:<24}   {:>6} {:>6}", "", "saved [95 %]", "wrong [95 %]", "acts", "blocks");
     for &senses in senses {
         let mut rows: Vec<Row> =
@@ -144,7 +146,10 @@ fn exam(weights: &Weights, nerve: Nerve, senses: &[Senses], players: usize, lear
         if senses == Senses::Both {
             let mut firsts: Vec<usize> = rows[0].scores.iter().map(|s| s.first_help).collect();
             firsts.sort_unstable();
-            println!("  first help in session 0 after {} of the player's actions (median)", firsts[firsts.len() / 2]);
+            println!(
+                "  first help in session 0 after {} of the player's actions (median)",
+                firsts[firsts.len() / 2]
+            );
         }
         let mut row = Row::new(format!("{senses:?}, built once"));
         let mut assistant = Assistant::with(weights, nerve, senses, &device)?;
@@ -171,7 +176,9 @@ fn exam(weights: &Weights, nerve: Nerve, senses: &[Senses], players: usize, lear
 fn latency(weights: &Weights, candidate: &Candidate, device: &Device) -> Done {
     let mut assistant = Assistant::new(weights, Nerve::default(), device)?;
     let (last, before) = candidate.sessions.split_last().ok_or("no session")?;
-    before.iter().for_each(|session| assistant.remember(session));
+    for session in before {
+        assistant.remember(session);
+    }
     let mut world = last.world();
     let mut times = Vec::new();
     for event in &last.events {
@@ -188,13 +195,16 @@ fn latency(weights: &Weights, candidate: &Candidate, device: &Device) -> Done {
 
 /// What weights that learn after every session change.
 fn learning(weights: &Weights, nerve: Nerve, candidates: &[Candidate], device: &Device) -> Done {
-    let mut rows: Vec<Row> = (0..SESSIONS).map(|i| Row::new(format!("and learning, own motifs, session {i}"))).collect();
+    let mut rows: Vec<Row> =
+        (0..SESSIONS).map(|i| Row::new(format!("and learning, own motifs, session {i}"))).collect();
     let (mut longest, mut taken, mut tried) = (0.0f64, 0, 0);
     for candidate in candidates {
         let mut own = weights.clone();
         for (i, session) in candidate.sessions.iter().enumerate() {
             let mut assistant = Assistant::new(&own, nerve, device)?;
-            candidate.sessions[..i].iter().for_each(|s| assistant.remember(s));
+            for session in &candidate.sessions[..i] {
+                assistant.remember(session);
+            }
             rows[i].scores.push(score(session, &mut Helper::Assistant(&mut assistant))?);
             let known: &[Recording] = &candidate.sessions[..=i];
             if i == 0 || i + 1 == SESSIONS {

@@ -9,7 +9,9 @@ pub enum Error {
     #[error("computing: {0}")]
     Exact(#[from] exact::Error),
     /// Bytes that are no weights of this network.
-    #[error("these are no weights of this assistant: {why}. Export them anew with the version of starling they are to go into")]
+    #[error(
+        "these are no weights of this assistant: {why}. Export them anew with the version of starling they are to go into"
+    )]
     Weights {
         /// What was wrong.
         why: String,

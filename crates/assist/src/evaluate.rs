@@ -65,7 +65,9 @@ pub fn evaluate(
             let recording = Recording::open(&path)?;
             let mut assistant = Assistant::new(&weights, nerve, device)?;
             if knowing != Knowing::Nothing {
-                sessions.iter().for_each(|session| assistant.remember(session));
+                for session in &sessions {
+                    assistant.remember(session);
+                }
             }
             let evaluated = Evaluated {
                 name: name_of(&path),

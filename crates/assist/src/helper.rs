@@ -27,7 +27,7 @@ impl Default for Nerve {
 
 impl Nerve {
     /// What it takes to build after having been undone this often: whoever was wrong is more careful.
-    fn after(&self, undone: u32) -> f32 {
+    fn after(self, undone: u32) -> f32 {
         1.0 - (1.0 - self.build) * 4.0 / (4.0 + undone as f32)
     }
 }
@@ -92,7 +92,12 @@ impl Assistant {
     }
 
     /// An assistant that goes by some of its senses only.
-    pub fn with(weights: &Weights, nerve: Nerve, senses: Senses, device: &Device) -> Result<Assistant, Error> {
+    pub fn with(
+        weights: &Weights,
+        nerve: Nerve,
+        senses: Senses,
+        device: &Device,
+    ) -> Result<Assistant, Error> {
         let asker = Asker::new(weights, device)?;
         Ok(Assistant { asker, memory: Memory::default(), nerve, senses, at: None })
     }
@@ -132,7 +137,9 @@ impl Assistant {
         let Some(Thought { at, block, sure }) = guess.thoughts.first().copied() else { return Ok(intents) };
         if sure >= build {
             if self.at.is_none() {
-                intents.push(Intent::Say { text: "I think I see what this will be. Say stop if I should not help.".to_owned() });
+                intents.push(Intent::Say {
+                    text: "I think I see what this will be. Say stop if I should not help.".to_owned(),
+                });
             }
             self.fly(at, &mut intents);
             intents.push(Intent::Place { at, block, sure });

@@ -86,7 +86,9 @@ impl Home {
     pub fn forget_weights(&self) -> Result<(), Error> {
         let path = self.own_weights();
         match fs::remove_file(&path) {
-            Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(Error::file("forgetting", &path, why)),
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::file("forgetting", &path, why))
+            }
             _ => Ok(()),
         }
     }

@@ -53,7 +53,8 @@ impl std::fmt::Display for Outcome {
                 let told = |s: &Score| {
                     format!("saves {:.1} %, {:.1} % wrong", 100.0 * s.saved_share(), 100.0 * s.wrong_share())
                 };
-                let verdict = if better.is_some() { "the new weights take over" } else { "the old weights stay" };
+                let verdict =
+                    if better.is_some() { "the new weights take over" } else { "the old weights stay" };
                 write!(
                     f,
                     "on the newest session, which taught neither: as it was, {}; as it has learned, {}: {verdict}",
@@ -154,7 +155,8 @@ mod tests {
         let weights = Weights::first(1);
         let mut told = Vec::new();
         let outcome =
-            learn_for(1, &weights, &sessions, Nerve::default(), &Device::cpu(1), |share| told.push(share)).unwrap();
+            learn_for(1, &weights, &sessions, Nerve::default(), &Device::cpu(1), |share| told.push(share))
+                .unwrap();
         let Outcome::Judged { champion, challenger, better } = outcome else { panic!("{outcome}") };
         assert_eq!((champion.placed, challenger.placed), (0, 0));
         assert_eq!(better, None);

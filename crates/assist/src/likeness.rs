@@ -4,6 +4,8 @@
 //! blocks is a guess at the whole goal. Guesses are weighed by how much agrees; together, with the guess that it is none of
 //! these, they are a distribution over goals that needs no learning: what was built once can be helped with the second time.
 
+use std::collections::HashSet;
+
 use crate::world::{Block, Cell, World};
 
 /// A build as it may come again: its blocks in the order in which they were put.
@@ -115,6 +117,9 @@ const RECENT: usize = 16;
 const BEFORE: usize = 12;
 /// How many guesses are kept.
 const MOST_GUESSES: usize = 6;
+/// How many steps of all builds together are tried as places the player may be at, the latest of each; and at least how many of one.
+const MOST_TRIED: usize = 2048;
+const LEAST_TRIED: usize = 128;
 /// The weight of "none of these", as evidence.
 const NONE: i32 = 8;
 /// Steps of this build itself that are too recent to be a likeness: the network sees those for itself.
@@ -147,23 +152,30 @@ impl Likeness {
             return Likeness::default();
         }
         let mut guesses: Vec<Guess> = Vec::new();
+        let mut known = HashSet::new();
+        let most = (MOST_TRIED / builds.len().max(1)).max(LEAST_TRIED);
         for (source, build) in builds.iter().enumerate() {
             let end = if own { build.len().saturating_sub(FRESH) } else { build.len() };
             for anchor in [latest[0].0, latest[2].0] {
                 for turn in 0..8 {
-                    for step in 0..end {
+                    for step in end.saturating_sub(most)..end {
                         let shift = anchor.minus(turned(build.steps[step].0, turn));
-                        let known = |g: &Guess| g.source == source && g.turn == turn && g.shift == shift;
-                        if guesses.iter().any(known) {
+                        if known.contains(&(source, turn, shift)) {
                             continue;
                         }
-                        guesses.extend(weigh(world, build, source, turn, shift, &latest, own.then_some(end)));
+                        let guess = weigh(world, build, source, turn, shift, &latest, own.then_some(end));
+                        if let Some(guess) = guess {
+                            known.insert((source, turn, shift));
+                            guesses.push(guess);
+                        }
                     }
                 }
             }
         }
         guesses.sort_by(|a, b| {
-            b.evidence.cmp(&a.evidence).then((b.source, b.now, a.turn, a.shift).cmp(&(a.source, a.now, b.turn, b.shift)))
+            b.evidence
+                .cmp(&a.evidence)
+                .then((b.source, b.now, a.turn, a.shift).cmp(&(a.source, a.now, b.turn, b.shift)))
         });
         guesses.truncate(MOST_GUESSES);
         let weight = |evidence: i32| (1u64 << (evidence.clamp(0, 40) as u32 / 2)) as f32;

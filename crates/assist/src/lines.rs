@@ -11,11 +11,11 @@ use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde::{Deserialize, Serialize};
 
+use crate::MAX_TEXT_BYTES;
 use crate::error::Error;
 use crate::event::{Act, Event};
 use crate::recording::{Header, Recording};
 use crate::world::{Actor, Block, Bounds, Cell, World};
-use crate::MAX_TEXT_BYTES;
 
 /// The format's number, in the first line.
 const FORMAT: u32 = 1;
@@ -115,7 +115,11 @@ fn read_header(line: &str) -> Result<Header, String> {
         return Err(format!("format {} is not known here: {FORMAT} is", h.starling_session));
     }
     if !(2..=MAX_PALETTE).contains(&h.palette.len()) {
-        return Err(format!("a palette of {} blocks: it has air and up to {} more", h.palette.len(), MAX_PALETTE - 1));
+        return Err(format!(
+            "a palette of {} blocks: it has air and up to {} more",
+            h.palette.len(),
+            MAX_PALETTE - 1
+        ));
     }
     if h.palette.iter().chain([&h.player, &h.model]).any(|name| name.len() > MAX_NAME_BYTES) {
         return Err(format!("a name is longer than {MAX_NAME_BYTES} bytes"));
@@ -146,7 +150,16 @@ fn event_line(event: &Event, before: &World) -> Result<String, Error> {
         Actor::Assistant => Who::Assistant,
     };
     let at = at.map(|c| [c.x, c.y, c.z]);
-    text(&EventLine { t: event.time_ms, who, r#do: doing, at, block: block.map(|b| b.0), was, text: said, sure: event.sure })
+    text(&EventLine {
+        t: event.time_ms,
+        who,
+        r#do: doing,
+        at,
+        block: block.map(|b| b.0),
+        was,
+        text: said,
+        sure: event.sure,
+    })
 }
 
 fn read_event(line: &str, palette: usize) -> Result<Event, String> {
@@ -282,7 +295,11 @@ fn unpack(mut bytes: &[u8]) -> Result<Vec<u8>, Error> {
                 out.truncate(begun);
                 break;
             }
-            None => return Err(Error::Recording { why: "it is no Zstandard file, or was cut at its start".to_owned() }),
+            None => {
+                return Err(Error::Recording {
+                    why: "it is no Zstandard file, or was cut at its start".to_owned(),
+                });
+            }
         }
     }
     Ok(out)
@@ -416,7 +433,10 @@ mod tests {
     fn a_line_that_is_wrong_is_named_with_the_reason() {
         let header = r#"{"starling_session":1,"palette":["air","stone"]}"#;
         for (line, said) in [
-            (r#"{"t":1,"who":"player","do":"place","at":[0,0,0],"block":2}"#, "block 2 is not in the palette"),
+            (
+                r#"{"t":1,"who":"player","do":"place","at":[0,0,0],"block":2}"#,
+                "block 2 is not in the palette",
+            ),
             (r#"{"t":1,"who":"player","do":"place","at":[0,0,0]}"#, "\"block\" is missing"),
             (r#"{"t":1,"who":"player","do":"break"}"#, "\"at\" is missing"),
             (r#"{"t":1,"who":"player","do":"break","at":[2000000,0,0]}"#, "out of the world"),

@@ -15,7 +15,8 @@ const HEAD: usize = CLASSES + 1;
 
 /// The network's parameters, by name and shape.
 fn parameters() -> Vec<(String, Vec<usize>)> {
-    let mut all = vec![("first".to_owned(), vec![3, 3, 3, PLANES, WIDTH]), ("first.bias".to_owned(), vec![WIDTH])];
+    let mut all =
+        vec![("first".to_owned(), vec![3, 3, 3, PLANES, WIDTH]), ("first.bias".to_owned(), vec![WIDTH])];
     for i in 0..DEPTH {
         all.push((format!("conv{i}"), vec![3, 3, 3, WIDTH, WIDTH]));
         all.push((format!("conv{i}.bias"), vec![WIDTH]));
@@ -80,9 +81,9 @@ impl Weights {
         Ok(Weights { numbers })
     }
 
-    /// The hash of the bytes.
-    pub fn hash(&self) -> [u8; 32] {
-        *blake3::hash(&self.to_bytes()).as_bytes()
+    /// The BLAKE3 hash of the bytes, in hexadecimal digits.
+    pub fn hash(&self) -> String {
+        blake3::hash(&self.to_bytes()).to_hex().to_string()
     }
 
     fn write(&self, session: &mut Session) -> Result<(), Error> {
@@ -122,11 +123,13 @@ fn forward(b: &mut Builder, rows: usize) -> Result<Heads, exact::Error> {
         states.push(b.state::<f32>(&name, &dims)?);
     }
     let mut state = states.iter().copied();
-    let mut take = || state.next().ok_or(exact::Error::UnknownName {
-        kind: "state",
-        name: "a parameter".to_owned(),
-        known: String::new(),
-    });
+    let mut take = || {
+        state.next().ok_or(exact::Error::UnknownName {
+            kind: "state",
+            name: "a parameter".to_owned(),
+            known: String::new(),
+        })
+    };
     let (w, bias) = (take()?, take()?);
     let h = b.conv3d(seen, w, [1, 1, 1])?;
     let h = b.add(h, bias)?;
@@ -196,7 +199,8 @@ impl Asker {
         b.output("goal", goal)?;
         b.output("next", next)?;
         b.output("share", heads.value)?;
-        let mut session = Session::new(&b.finish()?, device, Limits { memory_bytes: 256 << 20, ..Limits::default() })?;
+        let mut session =
+            Session::new(&b.finish()?, device, Limits { memory_bytes: 256 << 20, ..Limits::default() })?;
         weights.write(&mut session)?;
         Ok(Asker { session })
     }

@@ -47,7 +47,8 @@ impl Recording {
     /// The blocks that the player put and that still stand at the end, in the order in which they were put.
     pub(crate) fn steps(&self) -> Vec<(Cell, Block)> {
         let last = self.last_build();
-        let put = |e: &Event| e.block_act().filter(|(at, block)| block.is_solid() && last.block(*at) == *block);
+        let put =
+            |e: &Event| e.block_act().filter(|(at, block)| block.is_solid() && last.block(*at) == *block);
         let mut seen = std::collections::HashSet::new();
         self.events.iter().filter_map(put).filter(|(at, _)| seen.insert(*at)).collect()
     }

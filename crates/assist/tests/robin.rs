@@ -1,18 +1,14 @@
 //! The weights that ship are what the recipe makes, and the same bits everywhere.
 
-use assist::{Assistant, Nerve, Part, Recipe, Weights, repeaters, robin};
+use assist::{Assistant, Nerve, Part, Recipe, repeaters, robin};
 use exact::Device;
 
 /// What `cargo run --release -p assist --example robin -- make` prints.
 const HASH: &str = "ROBIN_HASH";
 
-fn hash(weights: &Weights) -> String {
-    weights.hash().iter().map(|b| format!("{b:02x}")).collect()
-}
-
 #[test]
 fn what_ships_is_what_was_made() {
-    assert_eq!(hash(&robin().unwrap()), HASH);
+    assert_eq!(robin().unwrap().hash(), HASH);
 }
 
 /// The whole recipe takes a minute or more: `ROBIN_PRETRAIN=1 cargo test --release -p assist` runs it. Otherwise two steps of it are run twice, with
@@ -21,7 +17,7 @@ fn what_ships_is_what_was_made() {
 fn the_recipe_makes_it() {
     if std::env::var_os("ROBIN_PRETRAIN").is_some() {
         let made = Recipe::shipped().run(&Device::cpu(2), |_, _| {}).unwrap();
-        assert_eq!(hash(&made), HASH);
+        assert_eq!(made.hash(), HASH);
         return;
     }
     let recipe = Recipe { steps: 2, ..Recipe::shipped() };

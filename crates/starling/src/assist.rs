@@ -176,10 +176,6 @@ fn say(line: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{line}")
 }
 
-fn hex(hash: [u8; 32]) -> String {
-    hash.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 fn eval(options: &Eval) -> Done {
     let weights = match &options.weights {
         Some(path) => assist::read_weights(path)?,
@@ -218,7 +214,7 @@ fn eval(options: &Eval) -> Done {
     let (assistant, line) = (sum(|e| &e.assistant), sum(|e| &e.line));
     if options.json {
         let total = json!({
-            "sessions": all.len(), "weights": hex(weights.hash()), "sure": options.sure,
+            "sessions": all.len(), "weights": weights.hash(), "sure": options.sure,
             "assistant": figures(&assistant), "line": figures(&line),
         });
         say(&total.to_string())?;
@@ -259,7 +255,12 @@ fn learn(place: &Place) -> Done {
     let outcome = assist::learn(&champion, &sessions, Nerve::default(), &place.device(), |share| {
         if bar {
             let full = (share * 40.0) as usize;
-            eprint!("\r[{}{}] {:>3.0} s", "#".repeat(full), " ".repeat(40 - full), begin.elapsed().as_secs_f32());
+            eprint!(
+                "\r[{}{}] {:>3.0} s",
+                "#".repeat(full),
+                " ".repeat(40 - full),
+                begin.elapsed().as_secs_f32()
+            );
         }
     })?;
     if bar {
@@ -312,23 +313,43 @@ fn pretrain(options: &Pretrain) -> Done {
     let begin = Instant::now();
     let weights = recipe.run(&Device::cpu(options.threads.max(1)), |step, loss| {
         if step % 50 == 0 || step == recipe.steps {
-            eprintln!("step {step} of {}: loss {loss:.4}, {:.0} s", recipe.steps, begin.elapsed().as_secs_f32());
+            eprintln!(
+                "step {step} of {}: loss {loss:.4}, {:.0} s",
+                recipe.steps,
+                begin.elapsed().as_secs_f32()
+            );
         }
     })?;
     if let Some(path) = &options.write {
-        std::fs::write(path, weights.to_bytes()).map_err(|why| format!("writing {}: {why}", path.display()))?;
+        std::fs::write(path, weights.to_bytes())
+            .map_err(|why| format!("writing {}: {why}", path.display()))?;
     }
-    let same = if weights == assist::robin()? { "the weights that ship" } else { "other weights than those that ship" };
-    say(&format!("{}  {same}", hex(weights.hash())))?;
+    let same = if weights == assist::robin()? {
+        "the weights that ship"
+    } else {
+        "other weights than those that ship"
+    };
+    say(&format!("{}  {same}", weights.hash()))?;
     Ok(())
 }
 
 fn export(options: &Export) -> Done {
     let home = options.place.open()?;
     let (weights, own) = home.weights()?;
-    let whose = if own { "your own weights, learned from your sessions" } else { "the weights that ship: nothing was learned yet" };
-    say(&format!("{whose}\n{} numbers, {} bytes, hash {}", Weights::count(), weights.to_bytes().len(), hex(weights.hash())))?;
-    say("no recording, no name, no time of day is in the file; what weights give away of what they learned from is little, not nothing")?;
+    let whose = if own {
+        "your own weights, learned from your sessions"
+    } else {
+        "the weights that ship: nothing was learned yet"
+    };
+    say(&format!(
+        "{whose}\n{} numbers, {} bytes, hash {}",
+        Weights::count(),
+        weights.to_bytes().len(),
+        weights.hash()
+    ))?;
+    say(
+        "no recording, no name, no time of day is in the file; what weights give away of what they learned from is little, not nothing",
+    )?;
     if options.yes {
         std::fs::write(&options.file, weights.to_bytes())
             .map_err(|why| format!("writing {}: {why}", options.file.display()))?;
@@ -342,7 +363,7 @@ fn export(options: &Export) -> Done {
 fn import(options: &Import) -> Done {
     let weights = assist::read_weights(&options.file)?;
     options.place.open()?.set_weights(&weights)?;
-    say(&format!("the assistant has these weights now: {}", hex(weights.hash())))?;
+    say(&format!("the assistant has these weights now: {}", weights.hash()))?;
     Ok(())
 }
 

@@ -135,10 +135,12 @@ impl Canvas {
 
 impl Goal {
     /// A goal of this family; `small` ones are for repeating.
-    pub(crate) fn new(family: Family, style: &Style, small: bool, dice: &mut Dice) -> Goal {
+    pub(crate) fn new(family: Family, style: Style, small: bool, dice: &mut Dice) -> Goal {
         let mut c = Canvas::new();
         let [a, b, d, e, _] = style.materials;
-        let size = |dice: &mut Dice, lo: i32, hi: i32| if small { dice.range(lo, (lo + hi) / 2) } else { dice.range(lo, hi) };
+        let size = |dice: &mut Dice, lo: i32, hi: i32| {
+            if small { dice.range(lo, i32::midpoint(lo, hi)) } else { dice.range(lo, hi) }
+        };
         match family {
             Family::House => house(&mut c, style, small, dice),
             Family::Tower => {
@@ -377,7 +379,6 @@ impl Goal {
         let mut goal = Goal::default();
         for i in 0..copies {
             let (column, row) = match layout {
-                0 => (i, 0),
                 1 => (0, i),
                 2 => (i % 2, i / 2),
                 _ => (i, 0),
@@ -401,7 +402,7 @@ impl Goal {
     }
 
     /// Small differences, as people make them: blocks left out, others of another material.
-    pub(crate) fn roughened(mut self, dice: &mut Dice, style: &Style) -> Goal {
+    pub(crate) fn roughened(mut self, dice: &mut Dice, style: Style) -> Goal {
         for part in &mut self.parts {
             if part.len() < 6 {
                 continue;
@@ -443,7 +444,7 @@ impl Goal {
     }
 }
 
-fn house(c: &mut Canvas, style: &Style, small: bool, dice: &mut Dice) {
+fn house(c: &mut Canvas, style: Style, small: bool, dice: &mut Dice) {
     let [a, b, d, e, f] = style.materials;
     let most = if small { 5 } else { 8 };
     let (w, l, h) = (dice.range(3, most), dice.range(4, most + 1), dice.range(2, 4));

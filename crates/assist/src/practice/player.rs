@@ -33,8 +33,15 @@ pub(crate) enum Order {
 
 impl Order {
     /// The habits that teach.
-    pub(crate) const TAUGHT: &[Order] =
-        &[Order::Rows, Order::Furrows, Order::Columns, Order::Rounds, Order::Rounds, Order::Walk, Order::Faces];
+    pub(crate) const TAUGHT: &[Order] = &[
+        Order::Rows,
+        Order::Furrows,
+        Order::Columns,
+        Order::Rounds,
+        Order::Rounds,
+        Order::Walk,
+        Order::Faces,
+    ];
     /// The habits that are only ever examined.
     pub(crate) const HELD_OUT: &[Order] = &[Order::Outline, Order::Pairs, Order::Pillars];
 }
@@ -119,8 +126,8 @@ impl Player {
     fn motif(&mut self) -> Goal {
         loop {
             let family = self.family();
-            let goal = Goal::new(family, &self.style, true, &mut self.dice);
-            let goal = if self.habit.rough { goal.roughened(&mut self.dice, &self.style) } else { goal };
+            let goal = Goal::new(family, self.style, true, &mut self.dice);
+            let goal = if self.habit.rough { goal.roughened(&mut self.dice, self.style) } else { goal };
             if (6..=60).contains(&goal.len()) {
                 return goal;
             }
@@ -132,15 +139,15 @@ impl Player {
         let style = if self.dice.percent(50) { self.style } else { Style::new(&mut self.dice) };
         let mut goal = loop {
             let family = self.family();
-            let goal = Goal::new(family, &style, false, &mut self.dice);
+            let goal = Goal::new(family, style, false, &mut self.dice);
             if (10..=400).contains(&goal.len()) {
                 break goal;
             }
         };
         if self.habit.rough {
-            goal = goal.roughened(&mut self.dice, &style);
+            goal = goal.roughened(&mut self.dice, style);
         }
-        self.play(goal, &style)
+        self.play(goal, style)
     }
 
     /// A session of this player's own motifs, again and again.
@@ -151,14 +158,14 @@ impl Player {
         let copies = self.dice.range(2, copies);
         let goal = Goal::repeated(&motif, copies, &mut self.dice);
         let style = self.style;
-        self.play(goal, &style)
+        self.play(goal, style)
     }
 
     /// Builds it.
-    fn play(&mut self, goal: Goal, style: &Style) -> Recording {
+    fn play(&mut self, goal: Goal, style: Style) -> Recording {
         self.sessions += 1;
         let goal = goal.moved(&mut self.dice);
-        let mut hands = Hands::new(&self.habit, goal, style, self.dice.clone());
+        let mut hands = Hands::new(&self.habit, goal, &style, self.dice.clone());
         hands.build();
         // What the hands threw is thrown: the next session goes on after it.
         self.dice = hands.dice;
@@ -199,7 +206,8 @@ impl<'a> Hands<'a> {
 
     fn act(&mut self, act: Act) {
         // Now and then somebody stops and thinks.
-        let pause = if self.dice.percent(4) { self.dice.range(3_000, 20_000) } else { self.dice.range(250, 1_500) };
+        let pause =
+            if self.dice.percent(4) { self.dice.range(3_000, 20_000) } else { self.dice.range(250, 1_500) };
         self.time_ms += pause as u64;
         let event = Event::player(self.time_ms, act);
         self.world.apply(&event);
@@ -207,8 +215,13 @@ impl<'a> Hands<'a> {
     }
 
     fn put(&mut self, at: Cell, block: Block) {
-        if self.events.len() % 5 == 0 {
-            let d = self.dice.of(&[Cell::new(2, 0, 0), Cell::new(-2, 0, 0), Cell::new(0, 0, 2), Cell::new(0, 0, -2)]);
+        if self.events.len().is_multiple_of(5) {
+            let d = self.dice.of(&[
+                Cell::new(2, 0, 0),
+                Cell::new(-2, 0, 0),
+                Cell::new(0, 0, 2),
+                Cell::new(0, 0, -2),
+            ]);
             let beside = at.plus(d);
             self.act(Act::Move { at: Cell::new(beside.x, beside.y.max(1) - 1, beside.z) });
         }
@@ -218,8 +231,11 @@ impl<'a> Hands<'a> {
     fn build(&mut self) {
         let whole = self.queue.len();
         let doubt_at = if self.dice.percent(self.habit.doubts) { self.dice.below(whole) } else { usize::MAX };
-        let quit_at =
-            if self.dice.percent(self.habit.quits) { whole - self.dice.below(whole / 2 + 1) } else { usize::MAX };
+        let quit_at = if self.dice.percent(self.habit.quits) {
+            whole - self.dice.below(whole / 2 + 1)
+        } else {
+            usize::MAX
+        };
         let mut done = 0;
         while !self.queue.is_empty() && done < quit_at {
             if done == doubt_at {
@@ -419,7 +435,8 @@ fn near(mut group: Vec<Cell>, last: Option<Cell>, up: i32) -> Vec<Cell> {
             let d = c.minus(at);
             let straight = *c == at.plus(way);
             let flat = d.x * d.x + d.z * d.z;
-            (up * (c.y - ground).abs() * i32::from(up > 4) + up * d.y.abs() + 2 * flat) * 2 - i32::from(straight)
+            (up * (c.y - ground).abs() * i32::from(up > 4) + up * d.y.abs() + 2 * flat) * 2
+                - i32::from(straight)
         };
         let Some(next) = (0..group.len()).min_by_key(|i| cost(&group[*i])) else { break };
         let next = group.remove(next);

@@ -92,8 +92,9 @@ pub(crate) fn lessons_of(
     let blocks = last.blocks();
     let chances = dice.of(&[0, 15, 35, 50]);
     let events = helped(recording, chances, dice);
-    let acts: Vec<usize> =
-        (0..events.len()).filter(|i| events[*i].who == Actor::Player && events[*i].block_act().is_some()).collect();
+    let acts: Vec<usize> = (0..events.len())
+        .filter(|i| events[*i].who == Actor::Player && events[*i].block_act().is_some())
+        .collect();
     if acts.len() < 2 {
         return;
     }
@@ -135,7 +136,12 @@ fn mistake(world: &mut World, last: &World, dice: &mut Dice) {
         let d = Cell::new(dice.range(-2, 2), dice.range(-1, 1), dice.range(-2, 2));
         let at = near.plus(d);
         if world.is_open(at) && last.block(at) != block {
-            world.apply(&Event { time_ms: 0, who: Actor::Assistant, act: Act::Place { at, block }, sure: None });
+            world.apply(&Event {
+                time_ms: 0,
+                who: Actor::Assistant,
+                act: Act::Place { at, block },
+                sure: None,
+            });
             return;
         }
     }
