@@ -7,6 +7,7 @@ use crate::event::Intent;
 use crate::likeness::Build;
 use crate::net::{Asker, Opinion, Weights};
 use crate::recording::Recording;
+use crate::trust::Trust;
 use crate::view::{CELLS, CLASSES, Memory, View};
 use crate::world::{Actor, Block, Cell, World};
 
@@ -26,9 +27,12 @@ impl Default for Nerve {
 }
 
 impl Nerve {
-    /// What it takes to build after having been undone this often: whoever was wrong is more careful.
-    fn after(self, undone: u32) -> f32 {
-        1.0 - (1.0 - self.build) * 4.0 / (4.0 + undone as f32)
+    /// What it takes to build after having been undone this often, and having been so much surer than right: whoever was wrong is more
+    /// careful, and whoever is right more often than expected may dare a little more.
+    fn after(self, undone: u32, conceit: f32) -> f32 {
+        let room = 1.0 - self.build;
+        let by_trust = if conceit > 0.0 { room * (1.0 - 6.0 * conceit).max(0.05) } else { room - conceit };
+        1.0 - by_trust.min(2.0 * room) * 4.0 / (4.0 + undone as f32)
     }
 }
 
@@ -76,6 +80,7 @@ pub struct Assistant {
     memory: Memory,
     nerve: Nerve,
     senses: Senses,
+    trust: Trust,
     /// Where it is, once it has helped.
     at: Option<Cell>,
 }
@@ -99,12 +104,19 @@ impl Assistant {
         device: &Device,
     ) -> Result<Assistant, Error> {
         let asker = Asker::new(weights, device)?;
-        Ok(Assistant { asker, memory: Memory::default(), nerve, senses, at: None })
+        let (memory, trust) = (Memory::default(), Trust::default());
+        Ok(Assistant { asker, memory, nerve, senses, trust, at: None })
     }
 
-    /// Keeps a session in mind.
+    /// Keeps a session in mind, and is ready for the next.
     pub fn remember(&mut self, recording: &Recording) {
         self.memory.builds.push(Build::new(&recording.steps()));
+        self.begin();
+    }
+
+    /// Begins a session.
+    pub fn begin(&mut self) {
+        (self.trust, self.at) = (Trust::default(), None);
     }
 
     /// What it believes now.
@@ -127,7 +139,8 @@ impl Assistant {
             return Ok(Vec::new());
         }
         let guess = self.guess(world)?;
-        let build = self.nerve.after(world.undone());
+        self.trust.look(world);
+        let build = self.nerve.after(world.undone(), self.trust.conceit());
         let mut intents = Vec::new();
         if let Some(doubt) = guess.doubts.first().filter(|d| d.sure >= build) {
             self.fly(doubt.at, &mut intents);
@@ -143,7 +156,11 @@ impl Assistant {
             }
             self.fly(at, &mut intents);
             intents.push(Intent::Place { at, block, sure });
-        } else if sure >= self.nerve.show {
+            self.trust.bet(world, &guess.thoughts[1..]);
+            return Ok(intents);
+        }
+        self.trust.bet(world, &guess.thoughts);
+        if sure >= self.nerve.show {
             intents.push(Intent::Ghost { at, block, sure });
         }
         Ok(intents)

@@ -88,6 +88,9 @@ pub fn score(recording: &Recording, helper: &mut Helper<'_>) -> Result<Score, Er
     // Cells of ours that saved the player an action.
     let mut counted: HashSet<Cell> = HashSet::new();
     let mut own_acts = 0;
+    if let Helper::Assistant(assistant) = helper {
+        assistant.begin();
+    }
     for event in &recording.events {
         let Some((at, block)) = event.block_act() else {
             world.apply(event);
