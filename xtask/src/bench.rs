@@ -13,6 +13,13 @@ const WITH_TRANSFORMERS: [&str; 2] = ["lm", "speak"];
 
 /// Runs the harness in `benches/` with the peers it can have; see its `main.rs` for the names and options.
 pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
+    if name == "assist" {
+        // It has no peers that could be run, and its examination needs nothing else of the workspace.
+        let quick = ["--players", "4", "--learners", "1"];
+        let size = if options.contains(&"--quick") { &quick[..] } else { &[] };
+        let exam = ["run", "--quiet", "--release", "-p", "assist", "--example", "robin", "--", "exam"];
+        return run(cargo(&exam).args(size));
+    }
     let mut harness = cargo(&["run", "--quiet", "--release", "-p", "bench", "--", name]);
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
     if name == "chain" {

@@ -1,5 +1,6 @@
 //! The command line of Starling.
 
+mod assist;
 mod blob;
 mod chain;
 mod chat;
@@ -56,6 +57,9 @@ enum Command {
     Model(model::Command),
     /// Talk with a model on this machine
     Chat(chat::Options),
+    /// The assistant that helps you build and learns from what you do: score it on recordings, teach it, share it, make it forget
+    #[command(subcommand)]
+    Assist(assist::Command),
     /// What your shell needs to complete our commands: `starling completions bash > …`
     Completions {
         /// Your shell
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Chain(command) => chain::run(&command),
         Command::Model(command) => model::run(&command),
         Command::Chat(options) => chat::run(&options),
+        Command::Assist(command) => assist::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
