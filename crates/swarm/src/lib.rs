@@ -106,6 +106,6 @@ pub use reward::RewardManager;
 pub use rules::{Rule, Verdict};
 pub use standing::Standing;
 pub use tongue::{Question, Tongue};
-pub use trainer::{Learned, Pupil, Trainer, audit, weight_bytes, weights};
+pub use trainer::{Auditor, Learned, Pupil, Trainer, weight_bytes};
 pub use wire::{Drawn, Group, Message, Reference, Said};
 pub use world::{Known, World};
