@@ -182,6 +182,7 @@ function isFinite(F32 a) pure returns (bool) {
 /// @notice `m 2^(e - 150)` as the nearest number, with that sign (0 or {SIGN}). Here and nowhere else is anything rounded.
 /// @dev m is below 2^128 and e above -100. If bits were cut off m, its last bit is set instead and it has 26 or more.
 function rounded(uint256 sign, uint256 m, uint256 e) pure returns (F32 r) {
+    if (m == 0) return F32.wrap(sign);
     assembly ("memory-safe") {
         // The place of the highest bit of m, by halving; the last four bits by a table: 0, 0, 1, 1, 2, 2, 2, 2, 3, ..
         let top := shl(6, gt(m, 0xffffffffffffffff))
