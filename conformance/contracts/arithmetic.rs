@@ -1,7 +1,7 @@
 //! The arithmetic in Solidity against the scalar specification of `exact`, bit for bit.
 //!
 //! Each function gets some thousand vectors: random ones, with weight on what goes wrong. `ARITHMETIC_VECTORS=1000000 cargo test
-//! --release -p conformance-contracts --test arithmetic` gives each a million, which takes an hour.
+//! -p conformance-contracts --test arithmetic` gives each a million, which takes some minutes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
