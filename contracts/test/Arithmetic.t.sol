@@ -158,6 +158,13 @@ contract ArithmeticTest is Arithmetic {
         same(bits(0x3f800001) - bits(0x34000000), 0x3f800000);
     }
 
+    function test_what_a_quotient_and_a_root_leave_off_decides_ties() public pure {
+        // Of subnormals, whose few bits leave few more in what is cut: both look like ties and lie just above.
+        same(bits(0x00000001) / bits(0x008005a9), 0x33fff4af);
+        same(sqrt(bits(0x00000007)), 0x1aef7751);
+        same(sqrt(bits(0x00000085)), 0x1c0279df);
+    }
+
     function test_integers() public pure {
         same(fromUint(0), 0);
         same(fromUint(1), 0x3f800000);
