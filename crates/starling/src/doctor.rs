@@ -1,7 +1,6 @@
 //! `starling doctor`: can this machine take part? It starts a node, looks around for a while, and says what it found in words.
 
 use std::error::Error;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The chain's JSON-RPC over HTTP and WebSocket, on one port of this machine.
+//! The chain's JSON-RPC over HTTP and WebSocket, on one port, which other machines reach only if its owner says so.
 //!
 //! Pages of any origin may ask: nothing here is secret, no key is kept, and only signed transactions change anything.
 
@@ -55,8 +55,9 @@ impl Server {
         chain: Embedded,
         address: SocketAddr,
         limits: Limits,
+        open: bool,
     ) -> Result<Server, EmbeddedError> {
-        if !address.ip().is_loopback() {
+        if !open && !address.ip().is_loopback() {
             return Err(EmbeddedError::NotLoopback { address });
         }
         let failed = |source| EmbeddedError::Listen { address, source };

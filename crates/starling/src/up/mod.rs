@@ -1,27 +1,25 @@
 //! `starling up`: a whole swarm on this machine, and what comes of it.
 
 mod board;
+mod view;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use node::{Charter, Colony, News, Plan, Play, Practised};
 
 use crate::identity::usual_home;
 use board::Board;
-
-/// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(io::stdout(), $($line)*)?
-    };
-}
+use view::Screen;
 
 /// What swarm, and how large.
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Options {
     /// Nodes that learn together
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -50,12 +48,24 @@ pub(crate) struct Options {
     /// Begin anew: forget what was learned in that folder
     #[arg(long)]
     fresh: bool,
+    /// Let other machines join: the address of this one that they reach it by. The chain then answers whoever reaches it there
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<IpAddr>,
+    /// Give strangers who join nothing of the chain's money
+    #[arg(long)]
+    no_gifts: bool,
     /// One JSON object per line, for programs
     #[arg(long)]
     json: bool,
+    /// Lines rather than a screen that is drawn; so it is anyhow where there is no terminal
+    #[arg(long)]
+    plain: bool,
 }
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+/// How often the screen is drawn.
+const DRAWN: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(options: &Options) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -79,7 +89,12 @@ async fn fly(options: &Options) -> Done {
         rounds: options.rounds,
         memory_bytes: options.memory << 20,
         program: std::env::current_exe()?,
+        listen: options.listen,
+        gifts: !options.no_gifts,
     };
+    if options.listen.is_some_and(|address| address.is_unspecified()) {
+        return Err("--listen takes the address that others reach this machine by, as in 192.168.1.20".into());
+    }
     let json = options.json;
     if !json {
         say!("Starling {}: {} in {}", env!("CARGO_PKG_VERSION"), plan.charter.name, folder.display());
@@ -98,28 +113,37 @@ async fn fly(options: &Options) -> Done {
         say!("{}", board::begun(&colony));
     } else {
         say!(
-            "  another node of this machine joins with   starling join {}…   (`starling invite` prints it whole)",
+            "  another node{} joins with   starling join {}…   (`starling invite` prints it whole)",
+            if options.listen.is_some() { "" } else { " of this machine" },
             head(&colony)
         );
 
         say!("  Ctrl-C ends it; run it again, and it goes on where it was.\n");
     }
+    let drawn = !json && !options.plain && io::stdout().is_terminal();
+    let mut screen = drawn.then(|| Screen::open(plan.charter.name.clone())).transpose()?;
+    let mut frames = tokio::time::interval(DRAWN);
+    frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    // One from the beginning to the end: an interrupt that comes between two looks counts.
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     let mut leaving = false;
     loop {
         tokio::select! {
             news = colony.next() => match news {
-                Some((i, news)) => tell(&mut board, i, &news, json)?,
+                Some((i, news)) => tell(&mut board, i, &news, json, screen.as_mut())?,
                 None => break,
             },
-            _ = tokio::signal::ctrl_c(), if !leaving => {
-                leaving = true;
-                if !json {
-                    say!("\nleaving: each node is examined, saved, and paid for its last rounds; this takes half a minute");
+            _ = frames.tick(), if screen.is_some() => {
+                if let Some(screen) = &mut screen {
+                    screen.draw(&board)?;
                 }
-                colony.farewell();
             }
+            _ = &mut interrupt, if !leaving => leaving = leave(&mut colony, &mut screen, json)?,
+            () = key(&mut screen), if !leaving => leaving = leave(&mut colony, &mut screen, json)?,
         }
     }
+    // The terminal as it was, for what was learned.
+    drop(screen);
     let purses = colony.purses().await?;
     if json {
         say!("{}", board.ended(&purses));
@@ -132,8 +156,32 @@ async fn fly(options: &Options) -> Done {
     Ok(())
 }
 
-fn tell(board: &mut Board, i: usize, news: &News, json: bool) -> Done {
+/// Waits for the key that ends it, where keys are read.
+async fn key(screen: &mut Option<Screen>) {
+    match screen {
+        Some(screen) => screen.end().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells the nodes to end; true, since they are leaving then.
+fn leave(colony: &mut Colony, screen: &mut Option<Screen>, json: bool) -> Done<bool> {
+    let what = "leaving: each node is examined, saved, and paid for its last rounds; this takes half a minute";
+    match screen {
+        Some(screen) => screen.say(what),
+        None if json => {}
+        None => say!("\n{what}"),
+    }
+    colony.farewell();
+    Ok(true)
+}
+
+fn tell(board: &mut Board, i: usize, news: &News, json: bool, screen: Option<&mut Screen>) -> Done {
     let lines = board.take(i, news);
+    if let Some(screen) = screen {
+        lines.iter().for_each(|line| screen.say(line));
+        return Ok(());
+    }
     if json {
         if let News::Report(report) = news {
             say!("{}", serde_json::json!({ "node": board.name(i), "report": report }));
