@@ -1,11 +1,20 @@
 //! Commitments over a run, the dispute game, and what the referee computes.
 
+mod error;
+pub mod game;
+mod graph;
 mod hash;
 mod record;
 pub mod rule;
+mod run;
 mod tensor;
 pub mod tree;
 
+pub use error::Error;
+pub use graph::{Graph, Header};
 pub use hash::Digest;
 pub use record::{Opcode, Record};
-pub use tensor::{LEAF, Opening, Tensor};
+pub use run::{
+    Block, Claim, Given, Honest, Runner, Stop, Terms, Watch, Work, chain, element, evaluate, evaluate_all, reads,
+};
+pub use tensor::{LEAF, Opening, Tensor, commitment};

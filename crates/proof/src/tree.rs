@@ -52,6 +52,11 @@ impl Tree {
         self.levels[0].get(usize::try_from(index).ok()?).copied()
     }
 
+    /// A node by its level, counted from the leaves, and its place there.
+    pub fn node(&self, level: u32, index: u64) -> Option<Digest> {
+        self.levels.get(level as usize)?.get(usize::try_from(index).ok()?).copied()
+    }
+
     /// The root; zeros if there are no leaves.
     pub fn root(&self) -> Digest {
         self.levels.last().and_then(|level| level.first()).copied().unwrap_or_default()

@@ -228,7 +228,7 @@ fn halve(mut lanes: Vec<u32>) -> u32 {
 }
 
 /// Whether one number comes before another in descending order, NaN first.
-fn above(a: u32, b: u32) -> bool {
+pub(super) fn above(a: u32, b: u32) -> bool {
     let nan = |x: u32| x & 0x7fff_ffff > 0x7f80_0000;
     if nan(a) { !nan(b) } else { !nan(b) && scalar::compare(CompareFn::Lt, b, a) == 1 }
 }
