@@ -12,8 +12,10 @@
 //! differs from its own. All before that is agreed, so what is wrong at the end is wrong by itself. `Disputes.sol` has the same rules
 //! in the same order; this machine has no clock, no chain and no randomness.
 
+mod code;
 mod player;
 
+pub use code::MAX_MOVE_BYTES;
 pub use player::{Account, Book, Player, StepAccount};
 
 use crate::graph::{Header, KEPT, assignment};

@@ -174,7 +174,7 @@ pub(super) fn run(record: &Record, element: u64, block: u64, state: &[u32], read
             let (own, i) = (reads[0], element % n);
             let before = |(j, x): &(u64, &u32)| above(**x, own) || (*j < i && !above(own, **x));
             let more = (from..).zip(&reads[1..]).filter(before).count();
-            Some(vec![state[0] + more as u32])
+            Some(vec![state[0].wrapping_add(more as u32)])
         }
         Opcode::Running => {
             let before = (element % record.operands[0].1.shape.last() as u64).saturating_sub(from);

@@ -126,7 +126,12 @@ pub fn settle<D: Account, C: Account>(claim: Claim, defender: &mut Player<D>, ch
         if dispute.stage() == proof::game::Stage::Value {
             last_value = Some(dispute.walk().index as u32);
         }
-        let played = step.is_some_and(|step| dispute.play(turn, &step, now).is_ok());
+        let through_bytes = step.map(|step| {
+            let read = Move::decode(&dispute.encode(&step));
+            assert_eq!(read.as_ref(), Some(&step));
+            step
+        });
+        let played = through_bytes.is_some_and(|step| dispute.play(turn, &step, now).is_ok());
         if !played {
             dispute.expire(now + 10_000).unwrap();
         }
