@@ -24,7 +24,7 @@ const HERE: Address = Address::repeat_byte(0xc0);
 
 impl Contract {
     pub(crate) fn of(name: &str) -> Contract {
-        let path = format!("{}/../contracts/artifacts/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/../../contracts/artifacts/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         let artifact: serde_json::Value = serde_json::from_str(&text).unwrap();
         let code = hex::decode(artifact["deployedBytecode"].as_str().unwrap()).unwrap();

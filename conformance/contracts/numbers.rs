@@ -1,9 +1,9 @@
 //! Numbers of every kind, with weight on those at which arithmetic goes wrong.
 
 /// Where arithmetic has corners. Both signs of each are tried.
-const CORNERS: [u32; 34] = [
+const CORNERS: [u32; 36] = [
     0,
-    1,           // the smallest subnormal
+    1, // the smallest subnormal
     2,
     0x0040_0000, // a subnormal of one bit
     0x007f_ffff, // the greatest subnormal
@@ -36,6 +36,8 @@ const CORNERS: [u32; 34] = [
     0x7f7f_ffff, // the greatest number
     0x7f80_0000, // inf
     0x7fc0_0000, // NaN
+    0x7f80_0001, // NaNs that are never stored: whatever comes out is the one above
+    0x7fff_ffff,
 ];
 
 /// An endless stream of random numbers from one seed (`splitmix64`, by Steele, Lea and Flood).
@@ -54,7 +56,7 @@ impl Stream {
         self.bits() % n.max(1)
     }
 
-    /// A number of any kind; the only NaN is the canonical one.
+    /// A number of any kind.
     pub(crate) fn number(&mut self) -> u32 {
         let sign = self.bits() & 0x8000_0000;
         let magnitude = match self.below(8) {
@@ -66,7 +68,7 @@ impl Stream {
             4 | 5 => (0x3f80_0000 + self.below(0x1000_0000)).wrapping_sub(0x0800_0000), // near 1
             _ => self.bits() & 0x7fff_ffff,
         };
-        canonical(sign | magnitude)
+        sign | magnitude
     }
 
     fn corner(&mut self) -> u32 {
@@ -75,7 +77,7 @@ impl Stream {
 
     /// The same number, or one a few units away.
     fn near(&mut self, x: u32) -> u32 {
-        canonical(x.wrapping_add(self.below(5)).wrapping_sub(2))
+        x.wrapping_add(self.below(5)).wrapping_sub(2)
     }
 
     /// Two terms: unrelated; all but cancelling; half a unit of one added to it, or nearly so; some way apart.
@@ -94,7 +96,7 @@ impl Stream {
     pub(crate) fn factors(&mut self) -> [u32; 2] {
         let a = self.number();
         let b = match self.below(4) {
-            0 => self.with_exponent_to(a, &[0, 1, 2, 22, 23, 24, 25, 26]),
+            0 => self.with_exponent_to(a, &[-26, -25, -24, -23, -22, -1, 0, 1]),
             1 => self.with_exponent_to(a, &[252, 253, 254, 255, 256, 257]),
             _ => self.number(),
         };
@@ -108,13 +110,14 @@ impl Stream {
             0 => {
                 let q = self.number() & 0xffff_f000;
                 let exact = (f32::from_bits(b & 0xffff_f000) * f32::from_bits(q)).to_bits();
-                return [self.near(exact), canonical(b & 0xffff_f000)];
+                return [self.near(exact), b & 0xffff_f000];
             }
             1 => {
-                // The quotient's exponent: the dividend's less the divisor's.
-                let difference = [0u32, 1, 2, 22, 23, 24, 25, 26, 252, 253, 254, 255][self.below(12) as usize];
-                let exponent = difference.wrapping_add(b >> 23 & 0xff).wrapping_sub(127);
-                canonical(self.bits() & 0x807f_ffff | (exponent & 0xff) << 23)
+                // The dividend's exponent is the quotient's and the divisor's.
+                let quotient =
+                    [-26, -25, -24, -23, -22, -1, 0, 1, 252, 253, 254, 255][self.below(12) as usize];
+                let exponent = (quotient + (b >> 23 & 0xff) as i32 - 127).clamp(0, 254) as u32;
+                self.bits() & 0x807f_ffff | exponent << 23
             }
             _ => self.number(),
         };
@@ -125,18 +128,18 @@ impl Stream {
     /// of the term; some way apart; one factor zero and the term great.
     pub(crate) fn product_and_term(&mut self) -> [u32; 3] {
         let [a, b] = self.factors();
-        let product = canonical((f32::from_bits(a) * f32::from_bits(b)).to_bits());
+        // Of few bits every other time: then the product is a number, and half a unit just that, not nearly.
+        let [a, b] = if self.below(2) == 0 { [a, b] } else { [a & 0xffff_f000, b & 0xffff_f000] };
+        let product = (f32::from_bits(a) * f32::from_bits(b)).to_bits();
         match self.below(8) {
             0 | 1 => [a, b, self.near(product ^ 0x8000_0000)],
             2 => [a, b, self.half_a_unit(product)],
             3 | 4 => [a, b, self.apart(product)],
             5 => {
-                // A term of which the product is half a unit: 24 places above it.
+                // A term 24 places above the product, which is half a unit of it if it is a power of two.
                 let exponent = ((product >> 23 & 0xff) + 24).min(254);
                 let c = self.bits() & 0x807f_ffff | exponent << 23;
-                // Of few bits: then the product is just half, not nearly.
-                let [a, b] = if self.below(2) == 0 { [a & 0xfff0_0000, b & 0xff80_0000] } else { [a, b] };
-                [canonical(a), canonical(b), c]
+                if self.below(2) == 0 { [a & 0xff80_0000, b & 0xff80_0000, c] } else { [a, b, c] }
             }
             6 => [a & 0x8000_0000, b, self.number()],
             _ => [a, b, self.number()],
@@ -147,7 +150,7 @@ impl Stream {
     fn half_a_unit(&mut self, x: u32) -> u32 {
         let exponent = (x >> 23 & 0xff).saturating_sub(24);
         let half = x & 0x8000_0000 ^ self.bits() & 0x8000_0000 | exponent << 23;
-        canonical(half.wrapping_add(self.below(3)).wrapping_sub(1))
+        half.wrapping_add(self.below(3)).wrapping_sub(1)
     }
 
     /// A number some binary places from x, up or down.
@@ -158,14 +161,9 @@ impl Stream {
     }
 
     /// A number whose product with x has one of these biased exponents, or nearly.
-    fn with_exponent_to(&mut self, x: u32, exponents: &[u32]) -> u32 {
-        let wanted = exponents[self.below(exponents.len() as u32) as usize] as i32;
+    fn with_exponent_to(&mut self, x: u32, exponents: &[i32]) -> u32 {
+        let wanted = exponents[self.below(exponents.len() as u32) as usize];
         let exponent = (wanted + 127 - (x >> 23 & 0xff) as i32).clamp(0, 254) as u32;
         self.bits() & 0x807f_ffff | exponent << 23
     }
-}
-
-/// The bits, or the canonical NaN for any NaN.
-pub(crate) fn canonical(bits: u32) -> u32 {
-    if bits & 0x7fff_ffff > 0x7f80_0000 { 0x7fc0_0000 } else { bits }
 }

@@ -128,9 +128,9 @@ function neg(F32 a) pure returns (F32) {
     return isNaN(a) ? NAN : F32.wrap(F32.unwrap(a) ^ SIGN);
 }
 
-/// @notice The sign cleared.
+/// @notice The sign cleared; NaN stays.
 function abs(F32 a) pure returns (F32) {
-    return F32.wrap(F32.unwrap(a) & MAGNITUDE);
+    return isNaN(a) ? NAN : F32.wrap(F32.unwrap(a) & MAGNITUDE);
 }
 
 /// @notice The nearest number to an integer below 2^128.

@@ -56,7 +56,7 @@ library Functions {
     /// @notice A function of one number.
     function unary(uint256 f, F32 x) internal pure returns (F32) {
         if (f == 0) return -x;
-        if (f == 1) return isNaN(x) ? NAN : abs(x);
+        if (f == 1) return abs(x);
         if (f == 2) return sqrt(x);
         if (f == 3) return rsqrt(x);
         if (f == 4) return ONE / x;
@@ -288,12 +288,12 @@ library Functions {
 
     /// @notice `x` above zero, +0 elsewhere; NaN stays.
     function relu(F32 x) internal pure returns (F32) {
-        return x <= ZERO ? ZERO : x;
+        return x > ZERO ? x : isNaN(x) ? NAN : ZERO;
     }
 
     /// @notice `dy` where x is above zero, +0 elsewhere.
     function reluGrad(F32 x, F32 dy) internal pure returns (F32) {
-        return x > ZERO ? dy : ZERO;
+        return x <= ZERO || isNaN(x) ? ZERO : isNaN(dy) ? NAN : dy;
     }
 
     /// @dev `x` moved into -150..=150; NaN stays.

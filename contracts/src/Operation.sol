@@ -80,7 +80,8 @@ function within(Shape shape, uint256 axis) pure returns (uint256 n) {
 function stretched(Shape shape, Shape full, uint256 e) pure returns (uint256 index) {
     uint256 step = 1;
     uint256 offset = full.rank() - shape.rank();
-    for (uint256 axis = shape.rank(); axis-- > 0;) {
+    for (uint256 axis = shape.rank(); axis != 0;) {
+        --axis;
         uint256 length = full.dim(axis + offset);
         if (shape.dim(axis) == length) index += (e % length) * step;
         step *= shape.dim(axis);

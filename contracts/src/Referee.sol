@@ -142,6 +142,7 @@ contract Referee {
     ) private pure returns (bool) {
         uint256 words = 0;
         if (block_ != 0) {
+            if (block_ >= _blocks(op)) return false;
             if (op.code == SUM || op.code == DOT) words = 64;
             else if (op.code == MATMUL || op.code == RAGGED_MATMUL || op.code == ARGMAX) words = 2;
             else words = 1;
@@ -210,7 +211,8 @@ contract Referee {
 
     /// @dev Axis i of the result is axis `order[i]` of the operand.
     function _permuted(Operation memory op, uint256 e) private pure returns (uint256 index) {
-        for (uint256 axis = op.result.rank(); axis-- > 0;) {
+        for (uint256 axis = op.result.rank(); axis != 0;) {
+            --axis;
             uint256 length = op.result.dim(axis);
             index += (e % length) * op.operands[0].within(attribute(op, axis) + 1);
             e /= length;
@@ -289,6 +291,7 @@ contract Referee {
     {
         uint256 code = op.code;
         (uint256 first, uint256 n) = _span(op, block_);
+        if (block_ >= _blocks(op)) return (NOTHING, 0);
         if (code == RAGGED_MATMUL) {
             // The bounds of the row.
             if (j < 2) return (2 + j, e / op.result.last());
