@@ -15,6 +15,6 @@ pub use graph::{Graph, Header};
 pub use hash::Digest;
 pub use record::{Opcode, Record};
 pub use run::{
-    Block, Claim, Given, Honest, Runner, Stop, Terms, Watch, Work, chain, element, evaluate, evaluate_all, reads,
+    Block, Claim, Given, Honest, Runner, Stop, Terms, Watch, Work, chain, element, evaluate, evaluate_all, reads, state_after,
 };
 pub use tensor::{LEAF, Opening, Tensor, commitment};

@@ -67,7 +67,7 @@ pub(crate) fn scheduled(t: u64, program: &Digest, inputs: &Digest) -> Digest {
 }
 
 /// What the states are committed to as, given the root over them, when `t` steps have been made.
-pub(crate) fn state_after(t: u64, slots: &Digest) -> Digest {
+pub fn state_after(t: u64, slots: &Digest) -> Digest {
     tagged(Tag::State, &[&t.to_be_bytes(), slots])
 }
 

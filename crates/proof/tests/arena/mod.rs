@@ -7,7 +7,7 @@ use std::sync::Arc;
 use exact::{Builder, CompareFn, DType, IntFn, Shape, Type};
 use proof::game::{Account, Book, Dispute, Move, Party, Player, StepAccount};
 use proof::tree::Tree;
-use proof::{Block, Claim, Error, Given, Graph, Runner, Stop, Tensor, Watch, Work, evaluate_all};
+use proof::{Block, Claim, Error, Given, Graph, Record, Runner, Stop, Tensor, Watch, Work, evaluate_all};
 
 /// Makes steps by the rules, one element after another.
 pub struct Plain;
@@ -39,6 +39,51 @@ impl<F: FnMut(u64, u32, &mut Tensor)> Runner for Changed<F> {
             }
         }
         Ok(after)
+    }
+}
+
+/// Makes steps by rules of its own where it has them.
+pub struct Otherwise<F>(pub F);
+
+impl<F: FnMut(u64, &Record, &[&Tensor]) -> Option<Tensor>> Runner for Otherwise<F> {
+    fn step(&mut self, graph: &Graph, t: u64, inputs: &[Tensor], states: &[Tensor], watch: Option<Watch<'_>>) -> Result<Vec<Tensor>, Stop> {
+        let mut values: Vec<Tensor> = Vec::new();
+        for (value, record) in (0..).zip(graph.records()) {
+            let operands: Vec<&Tensor> = record.operands.iter().map(|(v, _)| &values[*v as usize]).collect();
+            let slot = record.attributes[0] as usize;
+            let right = || match record.code {
+                proof::Opcode::Input => Ok(inputs[slot].clone()),
+                proof::Opcode::State => Ok(states[slot].clone()),
+                _ => proof::evaluate(record, &operands).map_err(|element| Stop::Fault { value, element }),
+            };
+            let made = match (self.0)(t, record, &operands) {
+                Some(tensor) => tensor,
+                None => right()?,
+            };
+            values.push(made);
+        }
+        if let Some(watch) = watch {
+            (0..).zip(&values).for_each(|(value, tensor)| watch(value, tensor));
+        }
+        let mut after = states.to_vec();
+        for slot in 0..states.len() as u32 {
+            if let Some(value) = graph.becomes(slot) {
+                after[slot as usize] = values[value as usize].clone();
+            }
+        }
+        Ok(after)
+    }
+}
+
+/// Makes steps, but from inputs or states of its choosing, or with other states after them.
+pub struct Scheming<F>(pub F);
+
+impl<F: FnMut(u64, &mut Vec<Tensor>, &mut Vec<Tensor>) -> bool> Runner for Scheming<F> {
+    fn step(&mut self, graph: &Graph, t: u64, inputs: &[Tensor], states: &[Tensor], watch: Option<Watch<'_>>) -> Result<Vec<Tensor>, Stop> {
+        let (mut inputs, mut from) = (inputs.to_vec(), states.to_vec());
+        let skipped = (self.0)(t, &mut inputs, &mut from);
+        let after = Plain.step(graph, t, &inputs, &from, watch)?;
+        Ok(if skipped { states.to_vec() } else { after })
     }
 }
 
@@ -278,6 +323,9 @@ pub fn program() -> exact::Program {
     let x = b.gather(table, tokens).unwrap();
     let heads = b.reshape(x, &[2, 5, 1, 6]).unwrap();
     let zero = b.full::<u32>(&[2], 0).unwrap();
+    let positions = b.iota(&[5], 0).unwrap();
+    let tables = b.rope_tables(positions, 6, 10_000.0).unwrap();
+    let heads = b.rope(heads, &tables).unwrap();
     let at = b.attention(heads, heads, heads, zero, 0.4, true).unwrap();
     let at = b.reshape(at, &[2, 5, 6]).unwrap();
     let x = b.add(x, at).unwrap();
@@ -312,6 +360,44 @@ pub fn program() -> exact::Program {
     let next = b.int(IntFn::Max, token, drawn).unwrap();
     b.assign(drawn, next).unwrap();
     b.finish().unwrap()
+}
+
+/// One step of arithmetic at its edges: subnormals, signed zeros, NaN, ties, sums whose order shows.
+pub fn edges() -> Work {
+    let mut b = Builder::new();
+    let x = b.input::<f32>("x", &[3, 70]).unwrap();
+    let keep = |b: &mut Builder, name: &str, value: exact::Var<f32>| {
+        let state = b.state::<f32>(name, &value.shape().to_vec()).unwrap();
+        b.assign(state, value).unwrap();
+        (name.to_owned(), value.shape().to_vec())
+    };
+    let half = b.scale(x, 0.5).unwrap();
+    let minus = b.unary(exact::UnaryFn::Neg, x).unwrap();
+    let e = b.unary(exact::UnaryFn::Exp, x).unwrap();
+    let sums = b.sum(e, 1).unwrap();
+    let tame = b.unary(exact::UnaryFn::Tanh, e).unwrap();
+    let product = b.matmul_t(tame, false, tame, true).unwrap();
+    let fused = b.fma(tame, tame, tame).unwrap();
+    let quotient = b.div(x, x).unwrap();
+    let tied = b.unary(exact::UnaryFn::Relu, minus).unwrap();
+    let tied = b.compare(CompareFn::Lt, tied, tied).unwrap();
+    let tied = b.to_float(tied).unwrap();
+    let best = b.argmax(tied).unwrap();
+    let best = b.to_float(best).unwrap();
+    let mut states = Vec::new();
+    for (name, value) in [("half", half), ("minus", minus), ("sums", sums), ("product", product), ("fused", fused), ("quotient", quotient), ("best", best)] {
+        states.push(keep(&mut b, name, value));
+    }
+    let program = b.finish().unwrap();
+    let mut x = numbers(&[3, 70], 9);
+    // A zero of each sign, and numbers whose half is subnormal.
+    (x.words[3], x.words[4]) = (0, 0x8000_0000);
+    x.words[60..70].iter_mut().for_each(|w| *w = 0x0080_0000 | *w & 0x8000_ffff);
+    let start = states.into_iter().map(|(name, dims)| {
+        let ty = ty(DType::F32, &dims);
+        (name, Tensor { ty, words: vec![0; ty.shape.elements()] })
+    });
+    Work::new([8; 32], &[program], start.collect(), vec![Given { program: 0, inputs: vec![x] }]).unwrap()
 }
 
 /// So many steps of that program.
