@@ -79,7 +79,10 @@ impl Court {
     pub(crate) fn new() -> Court {
         let mut world = CacheDB::new(EmptyDB::default());
         for who in [DEFENDER, CHALLENGER] {
-            world.insert_account_info(who, AccountInfo { balance: U256::from(u128::MAX), ..AccountInfo::default() });
+            world.insert_account_info(
+                who,
+                AccountInfo { balance: U256::from(u128::MAX), ..AccountInfo::default() },
+            );
         }
         let mut rules = CfgEnv::new_with_spec(SpecId::CANCUN);
         rules.disable_nonce_check = true;
@@ -101,10 +104,13 @@ impl Court {
             let mut code = hex::decode(artifact["bytecode"].as_str().unwrap()).unwrap();
             let needs: Vec<Value<'_>> = needs.iter().map(|n| address(court.at[n])).collect();
             code.extend(encoded("", &needs));
-            let create = TxEnv { caller: DEFENDER, kind: TxKind::Create, data: code.into(), ..TxEnv::default() };
+            let create =
+                TxEnv { caller: DEFENDER, kind: TxKind::Create, data: code.into(), ..TxEnv::default() };
             let create = TxEnv { gas_limit: 16_000_000, ..create };
             match court.run(create).0 {
-                ExecutionResult::Success { output: Output::Create(_, Some(made)), .. } => court.at.insert(name, made),
+                ExecutionResult::Success { output: Output::Create(_, Some(made)), .. } => {
+                    court.at.insert(name, made)
+                }
                 other => panic!("{name}: {other:?}"),
             };
         }
@@ -138,7 +144,14 @@ impl Court {
         wei: u64,
     ) -> Result<Vec<u8>, Vec<u8>> {
         let (kind, data) = (TxKind::Call(self.at[contract]), encoded(signature, arguments));
-        let call = TxEnv { caller: who, kind, data, value: U256::from(wei), gas_limit: 16_000_000, ..TxEnv::default() };
+        let call = TxEnv {
+            caller: who,
+            kind,
+            data,
+            value: U256::from(wei),
+            gas_limit: 16_000_000,
+            ..TxEnv::default()
+        };
         let (done, gas) = self.run(call);
         let name = signature.split('(').next().unwrap_or_default().to_owned();
         match done {
@@ -213,7 +226,8 @@ impl Court {
             word(TIME),
             Value::Word([0; 32]),
         ];
-        let signature = "claim(uint256,(bytes32,bytes32,bytes32,uint64),bytes32,(uint128,uint128,uint32,uint32),bytes32)";
+        let signature =
+            "claim(uint256,(bytes32,bytes32,bytes32,uint64),bytes32,(uint128,uint128,uint32,uint32),bytes32)";
         let id = self.act(DEFENDER, "Disputes", signature, &arguments, 0).unwrap();
         U256::from_be_slice(&id).to()
     }

@@ -8,6 +8,7 @@
 #[path = "../../crates/proof/tests/arena/mod.rs"]
 mod arena;
 mod court;
+mod vast;
 
 use arena::{Changed, Liar, Otherwise, Plain, Scheming, edges, work};
 use court::{BOND, CHALLENGE, CHALLENGER, Court, DEFENDER, Ended, STAKE, TIME, WINDOW, fight, word};
@@ -53,9 +54,11 @@ fn rule(
     code: Opcode,
     mut with: impl FnMut(&Record, &[&Tensor]) -> Option<Tensor>,
 ) -> Otherwise<impl FnMut(u64, &Record, &[&Tensor]) -> Option<Tensor>> {
-    Otherwise(move |_, record: &Record, operands: &[&Tensor]| {
-        if record.code == code { with(record, operands) } else { None }
-    })
+    Otherwise(
+        move |_, record: &Record, operands: &[&Tensor]| {
+            if record.code == code { with(record, operands) } else { None }
+        },
+    )
 }
 
 /// A runner that is given other inputs or states at step 1, or leaves it out.
@@ -71,90 +74,238 @@ fn other_data_other_states_other_steps() {
     let of = |t: u64| work.given(t).unwrap().inputs.clone();
     let input = Some(Opcode::Input);
     convicted("skipped step", &work, scheme(|_, _| true), 1, None);
-    convicted("repeated step", &work, scheme(|inputs, _| { *inputs = of(0); false }), 1, input);
-    convicted("wrong data order", &work, scheme(|inputs, _| { *inputs = of(2); false }), 1, input);
-    convicted("dropped sample", &work, scheme(|inputs, _| { inputs[0].words[5..].fill(0); false }), 1, input);
-    convicted("duplicated sample", &work, scheme(|inputs, _| { inputs[0].words.copy_within(0..5, 5); false }), 1, input);
-    convicted("poisoned batch", &work, scheme(|inputs, _| { inputs[1].words[3] = 11 - inputs[1].words[3]; false }), 1, input);
-    convicted("wrong learning rate at one step", &work, scheme(|inputs, _| { inputs[2].words[0] += 1 << 20; false }), 1, input);
-    convicted("ground seed", &work, scheme(|inputs, _| { inputs[3].words.iter_mut().for_each(|w| *w += 1); inputs[2].words[0] += 1 << 18; false }), 1, input);
+    convicted(
+        "repeated step",
+        &work,
+        scheme(|inputs, _| {
+            *inputs = of(0);
+            false
+        }),
+        1,
+        input,
+    );
+    convicted(
+        "wrong data order",
+        &work,
+        scheme(|inputs, _| {
+            *inputs = of(2);
+            false
+        }),
+        1,
+        input,
+    );
+    convicted(
+        "dropped sample",
+        &work,
+        scheme(|inputs, _| {
+            inputs[0].words[5..].fill(0);
+            false
+        }),
+        1,
+        input,
+    );
+    convicted(
+        "duplicated sample",
+        &work,
+        scheme(|inputs, _| {
+            inputs[0].words.copy_within(0..5, 5);
+            false
+        }),
+        1,
+        input,
+    );
+    convicted(
+        "poisoned batch",
+        &work,
+        scheme(|inputs, _| {
+            inputs[1].words[3] = 11 - inputs[1].words[3];
+            false
+        }),
+        1,
+        input,
+    );
+    convicted(
+        "wrong learning rate at one step",
+        &work,
+        scheme(|inputs, _| {
+            inputs[2].words[0] += 1 << 20;
+            false
+        }),
+        1,
+        input,
+    );
+    convicted(
+        "ground seed",
+        &work,
+        scheme(|inputs, _| {
+            inputs[3].words.iter_mut().for_each(|w| *w += 1);
+            inputs[2].words[0] += 1 << 18;
+            false
+        }),
+        1,
+        input,
+    );
     let start = work.start().to_vec();
-    convicted("stale checkpoint", &work, scheme(|_, states| { states.clone_from(&start); false }), 1, Some(Opcode::State));
+    convicted(
+        "stale checkpoint",
+        &work,
+        scheme(|_, states| {
+            states.clone_from(&start);
+            false
+        }),
+        1,
+        Some(Opcode::State),
+    );
 }
 
 #[test]
 fn other_arithmetic() {
     let (edges, work) = (edges(), work(2));
-    convicted("reassociated sum", &edges, rule(Opcode::Sum, |record, x| {
-        let rows = float(&x[0].words);
-        tensor(record, rows.chunks(70).map(|row| row.iter().sum()))
-    }), 0, Some(Opcode::Sum));
+    convicted(
+        "reassociated sum",
+        &edges,
+        rule(Opcode::Sum, |record, x| {
+            let rows = float(&x[0].words);
+            tensor(record, rows.chunks(70).map(|row| row.iter().sum()))
+        }),
+        0,
+        Some(Opcode::Sum),
+    );
     let product = |record: &Record, x: &[&Tensor], with: fn(f32, f32, f32) -> f32| {
         let x = float(&x[0].words);
         let of = |i: usize| (0..70).fold(0f32, |acc, k| with(x[i / 3 * 70 + k], x[i % 3 * 70 + k], acc));
         tensor(record, (0..9).map(of))
     };
-    convicted("unfused multiply-add", &edges, rule(Opcode::Matmul, |record, x| product(record, x, |a, b, c| a * b + c)), 0, Some(Opcode::Matmul));
-    let short = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);
-    let _ = short;
-    convicted("lower precision", &edges, rule(Opcode::Matmul, |record, x| {
-        product(record, x, |a, b, c| {
-            let short = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);
-            short(a).mul_add(short(b), c)
-        })
-    }), 0, Some(Opcode::Matmul));
-    convicted("flushed subnormals", &edges, rule(Opcode::Binary, |record, x| {
-        let mut right = proof::evaluate(record, x).unwrap();
-        right.words.iter_mut().filter(|w| **w & 0x7f80_0000 == 0).for_each(|w| *w &= 0x8000_0000);
-        Some(right)
-    }), 0, Some(Opcode::Binary));
-    convicted("other exp", &edges, rule(Opcode::Unary, |record, x| {
-        if record.function != 5 {
-            return None;
-        }
-        tensor(record, x[0].words.iter().map(|w| f64::from(f32::from_bits(*w)).exp() as f32))
-    }), 0, Some(Opcode::Unary));
-    convicted("NaN payload", &edges, Changed(|_, _, x: &mut Tensor| {
-        x.words.iter_mut().filter(|w| **w == 0x7fc0_0000).for_each(|w| *w = 0x7fc0_0001);
-    }), 0, Some(Opcode::Binary));
-    convicted("-0 swap", &edges, rule(Opcode::Unary, |record, x| {
-        let mut right = proof::evaluate(record, x).unwrap();
-        right.words.iter_mut().filter(|w| **w == 0x8000_0000).for_each(|w| *w = 0);
-        (record.function == 0).then_some(right)
-    }), 0, Some(Opcode::Unary));
-    convicted("wrong tie-break", &edges, rule(Opcode::ArgMax, |record, _| {
-        Some(Tensor { ty: record.ty, words: vec![69; 3] })
-    }), 0, Some(Opcode::ArgMax));
-    convicted("omitted scatter", &work, rule(Opcode::ScatterAdd, |record, x| {
-        if record.ty.shape.rank() != 2 {
-            return None;
-        }
-        // The last row that is added is left out.
-        let mut source = x[1].clone();
-        let row = record.ty.shape.last();
-        let from = source.words.len() - row;
-        source.words[from..].fill(0);
-        proof::evaluate(record, &[x[0], &source]).ok()
-    }), 0, Some(Opcode::ScatterAdd));
-    convicted("clip bypass", &work, rule(Opcode::Binary, |record, _| {
-        let min = BinaryFn::ALL.iter().position(|f| *f == BinaryFn::Min).unwrap();
-        (usize::from(record.function) == min).then(|| Tensor { ty: record.ty, words: vec![3f32.to_bits()] })
-    }), 0, Some(Opcode::Binary));
-    convicted("wrong RoPE offset", &work, rule(Opcode::Iota, |record, x| {
-        let mut right = proof::evaluate(record, x).unwrap();
-        right.words.iter_mut().for_each(|w| *w += 1);
-        (record.ty.shape.to_vec() == [5]).then_some(right)
-    }), 0, Some(Opcode::Iota));
-    convicted("forged sampling", &work, rule(Opcode::ArgMax, |record, x| {
-        let mut right = proof::evaluate(record, x).unwrap();
-        right.words.fill(11);
-        Some(right)
-    }), 0, Some(Opcode::ArgMax));
-    convicted("sampling from a smaller model", &work, rule(Opcode::Matmul, |record, x| {
-        let mut right = proof::evaluate(record, x).unwrap();
-        right.words.iter_mut().for_each(|w| *w &= 0xff80_0000);
-        (record.ty.shape.to_vec() == [10, 12]).then_some(right)
-    }), 0, Some(Opcode::Matmul));
+    convicted(
+        "unfused multiply-add",
+        &edges,
+        rule(Opcode::Matmul, |record, x| product(record, x, |a, b, c| a * b + c)),
+        0,
+        Some(Opcode::Matmul),
+    );
+    convicted(
+        "lower precision",
+        &edges,
+        rule(Opcode::Matmul, |record, x| {
+            product(record, x, |a, b, c| {
+                let short = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);
+                short(a).mul_add(short(b), c)
+            })
+        }),
+        0,
+        Some(Opcode::Matmul),
+    );
+    convicted(
+        "flushed subnormals",
+        &edges,
+        rule(Opcode::Binary, |record, x| {
+            let mut right = proof::evaluate(record, x).unwrap();
+            right.words.iter_mut().filter(|w| **w & 0x7f80_0000 == 0).for_each(|w| *w &= 0x8000_0000);
+            Some(right)
+        }),
+        0,
+        Some(Opcode::Binary),
+    );
+    convicted(
+        "other exp",
+        &edges,
+        rule(Opcode::Unary, |record, x| {
+            if record.function != 5 {
+                return None;
+            }
+            tensor(record, x[0].words.iter().map(|w| f64::from(f32::from_bits(*w)).exp() as f32))
+        }),
+        0,
+        Some(Opcode::Unary),
+    );
+    convicted(
+        "NaN payload",
+        &edges,
+        Changed(|_, _, x: &mut Tensor| {
+            x.words.iter_mut().filter(|w| **w == 0x7fc0_0000).for_each(|w| *w = 0x7fc0_0001);
+        }),
+        0,
+        Some(Opcode::Binary),
+    );
+    convicted(
+        "-0 swap",
+        &edges,
+        rule(Opcode::Unary, |record, x| {
+            let mut right = proof::evaluate(record, x).unwrap();
+            right.words.iter_mut().filter(|w| **w == 0x8000_0000).for_each(|w| *w = 0);
+            (record.function == 0).then_some(right)
+        }),
+        0,
+        Some(Opcode::Unary),
+    );
+    convicted(
+        "wrong tie-break",
+        &edges,
+        rule(Opcode::ArgMax, |record, _| Some(Tensor { ty: record.ty, words: vec![69; 3] })),
+        0,
+        Some(Opcode::ArgMax),
+    );
+    convicted(
+        "omitted scatter",
+        &work,
+        rule(Opcode::ScatterAdd, |record, x| {
+            if record.ty.shape.rank() != 2 {
+                return None;
+            }
+            // The last row that is added is left out.
+            let mut source = x[1].clone();
+            let row = record.ty.shape.last();
+            let from = source.words.len() - row;
+            source.words[from..].fill(0);
+            proof::evaluate(record, &[x[0], &source]).ok()
+        }),
+        0,
+        Some(Opcode::ScatterAdd),
+    );
+    convicted(
+        "clip bypass",
+        &work,
+        rule(Opcode::Binary, |record, _| {
+            let min = BinaryFn::ALL.iter().position(|f| *f == BinaryFn::Min).unwrap();
+            (usize::from(record.function) == min)
+                .then(|| Tensor { ty: record.ty, words: vec![3f32.to_bits()] })
+        }),
+        0,
+        Some(Opcode::Binary),
+    );
+    convicted(
+        "wrong RoPE offset",
+        &work,
+        rule(Opcode::Iota, |record, x| {
+            let mut right = proof::evaluate(record, x).unwrap();
+            right.words.iter_mut().for_each(|w| *w += 1);
+            (record.ty.shape.to_vec() == [5]).then_some(right)
+        }),
+        0,
+        Some(Opcode::Iota),
+    );
+    convicted(
+        "forged sampling",
+        &work,
+        rule(Opcode::ArgMax, |record, x| {
+            let mut right = proof::evaluate(record, x).unwrap();
+            right.words.fill(11);
+            Some(right)
+        }),
+        0,
+        Some(Opcode::ArgMax),
+    );
+    convicted(
+        "sampling from a smaller model",
+        &work,
+        rule(Opcode::Matmul, |record, x| {
+            let mut right = proof::evaluate(record, x).unwrap();
+            right.words.iter_mut().for_each(|w| *w &= 0xff80_0000);
+            (record.ty.shape.to_vec() == [10, 12]).then_some(right)
+        }),
+        0,
+        Some(Opcode::Matmul),
+    );
 }
 
 #[test]
@@ -250,32 +401,71 @@ fn other_commitments() {
     let work = work(2);
     let lie = [9; 32];
     // A right trace, and states that do not follow from it.
-    let ended = meddle(&work, work.clone(), |t, a| if t == 1 { a.after = with_leaf(&a.after, 2, lie) }, |_| {});
-    assert_eq!((ended.winner, ended.stage), (Party::Challenger, Stage::Slot), "correct trace with a lying output");
+    let ended = meddle(
+        &work,
+        work.clone(),
+        |t, a| {
+            if t == 1 {
+                a.after = with_leaf(&a.after, 2, lie)
+            }
+        },
+        |_| {},
+    );
+    assert_eq!(
+        (ended.winner, ended.stage),
+        (Party::Challenger, Stage::Slot),
+        "correct trace with a lying output"
+    );
     // The same states seen as of another shape: nobody can show the words of that.
     let records = work.graph(1).unwrap().records();
     let value = records.iter().position(|r| r.code == Opcode::Matmul && r.ty.shape.rank() == 2).unwrap();
-    let flat = exact::Type { shape: exact::Shape::new(&[records[value].ty.shape.elements()]).unwrap(), ..records[value].ty };
+    let flat = exact::Type {
+        shape: exact::Shape::new(&[records[value].ty.shape.elements()]).unwrap(),
+        ..records[value].ty
+    };
     let mut book = Book::new(work.clone(), Plain);
     let words = book.value(1, value as u32).unwrap().words;
     let other = Tensor { ty: flat, words }.commitment();
-    let ended = meddle(&work, work.clone(), |t, a| if t == 1 {
-        a.trace = with_leaf(&a.trace, value as u64, other);
-        a.after = with_leaf(&a.after, 2, lie);
-    }, |_| {});
+    let ended = meddle(
+        &work,
+        work.clone(),
+        |t, a| {
+            if t == 1 {
+                a.trace = with_leaf(&a.trace, value as u64, other);
+                a.after = with_leaf(&a.after, 2, lie);
+            }
+        },
+        |_| {},
+    );
     assert_eq!((ended.winner, ended.stage), (Party::Challenger, Stage::Root), "shape reinterpretation");
     // Another program, with all that follows from it: not the one that was to be run.
     let mut given = work.steps().to_vec();
     given[1].inputs[2].words[0] += 1;
     let start = work.slots().iter().map(|(name, _)| name.clone()).zip(work.start().to_vec()).collect();
     let shown = Work::new(work.job, &[arena::program()], start, given).unwrap();
-    let ended = meddle(&work, shown, |t, a| if t == 1 { a.after = with_leaf(&a.after, 2, lie) }, |_| {});
+    let ended = meddle(
+        &work,
+        shown,
+        |t, a| {
+            if t == 1 {
+                a.after = with_leaf(&a.after, 2, lie)
+            }
+        },
+        |_| {},
+    );
     assert_eq!((ended.winner, ended.stage), (Party::Challenger, Stage::Step), "self-consistent wrong graph");
     // States before the step that no step ended in.
-    let ended = meddle(&work, work.clone(), |t, a| if t == 1 {
-        a.before = with_leaf(&a.before, 0, lie);
-        a.after = with_leaf(&a.after, 2, lie);
-    }, |_| {});
+    let ended = meddle(
+        &work,
+        work.clone(),
+        |t, a| {
+            if t == 1 {
+                a.before = with_leaf(&a.before, 0, lie);
+                a.after = with_leaf(&a.after, 2, lie);
+            }
+        },
+        |_| {},
+    );
     assert_eq!((ended.winner, ended.stage), (Party::Challenger, Stage::Step), "seam substitution");
 }
 
@@ -319,7 +509,11 @@ fn other_chains() {
                 Ok(blocks)
             }
         }
-        let liar = Changed(move |_, v, x: &mut Tensor| if v == product { x.words[4] ^= 1 });
+        let liar = Changed(move |_, v, x: &mut Tensor| {
+            if v == product {
+                x.words[4] ^= 1
+            }
+        });
         let mut defender = Player::new(Chained { book: Book::new(work.clone(), liar), tamper });
         let claim = defender.account().book.claim().unwrap();
         let mut challenger = Player::new(Book::new(work.clone(), Plain));
@@ -384,7 +578,13 @@ fn false_accusers_pay_and_the_claim_stands() {
 #[test]
 fn who_contests_itself_gains_no_time() {
     let work = work(2);
-    let liar = || Changed(|t, v, x: &mut Tensor| if (t, v) == (1, 60) { x.words[0] ^= 1 << 21 });
+    let liar = || {
+        Changed(|t, v, x: &mut Tensor| {
+            if (t, v) == (1, 60) {
+                x.words[0] ^= 1 << 21
+            }
+        })
+    };
     let mut defender = Player::new(Liar { book: Book::new(work.clone(), liar()) });
     let claim = defender.account().book.claim().unwrap();
     let mut court = Court::new();
@@ -429,7 +629,11 @@ fn who_contests_itself_gains_no_time() {
 fn garbage_is_no_move_and_costs_its_time() {
     let mut siege = Siege::new();
     let mut defender = Player::new(Book::new(siege.work.clone(), Plain));
-    let wrong = Changed(|t, v, x: &mut Tensor| if (t, v) == (1, 60) { x.words[0] ^= 1 << 21 });
+    let wrong = Changed(|t, v, x: &mut Tensor| {
+        if (t, v) == (1, 60) {
+            x.words[0] ^= 1 << 21
+        }
+    });
     let mut challenger = Player::new(Liar { book: Book::new(siege.work.clone(), wrong) });
     let contest = siege.court.contest(siege.id).unwrap();
     let mut dispute = Dispute::new(siege.claim, TIME, siege.court.now());
@@ -451,7 +655,8 @@ fn garbage_is_no_move_and_costs_its_time() {
                 1 => other.push(0),
                 _ => other[at] ^= 1 << (seed >> 20 & 7),
             }
-            let here = Move::decode(&other).is_some_and(|step| dispute.clone().play(turn, &step, siege.court.now()).is_ok());
+            let here = Move::decode(&other)
+                .is_some_and(|step| dispute.clone().play(turn, &step, siege.court.now()).is_ok());
             let there = siege.court.takes(turn, contest, &other);
             assert!(here || !there, "the contract takes what is no move: {other:02x?} for {step:?}");
             refused += u32::from(!there);
@@ -462,4 +667,16 @@ fn garbage_is_no_move_and_costs_its_time() {
         assert!(!siege.court.takes(turn, contest, &bytes), "the same move again");
     }
     assert!(refused > 100, "{refused}");
+}
+
+/// `cargo test -p conformance-contracts --test disputes bill -- --nocapture` prints what each move costs.
+#[test]
+fn the_bill_of_a_dispute() {
+    let steps = [("10^15 operations", 4096, 1 << 26, 4096, 1 << 12), ("2^30 operations", 1024, 1024, 1024, 1 << 11)];
+    for (what, m, k, n, values) in steps {
+        let bill = vast::product(m, k, n, values);
+        println!("a step of {what}: {} gas in {} moves, {} rounds\n{}", bill.gas, bill.moves, bill.rounds, bill.table);
+        assert!(bill.gas <= 3_000_000, "{what}: {} gas", bill.gas);
+        assert!(bill.rounds <= 20, "{what}: {} rounds", bill.rounds);
+    }
 }

@@ -10,7 +10,9 @@ pub enum Error {
     #[error(transparent)]
     Exact(#[from] exact::Error),
     /// A program's state is none of the run's.
-    #[error("the program has a state {name:?} of type {ty}, which is not among the states of the run: list it there")]
+    #[error(
+        "the program has a state {name:?} of type {ty}, which is not among the states of the run: list it there"
+    )]
     State {
         /// Its name.
         name: String,
@@ -48,6 +50,18 @@ pub enum Error {
         step: u64,
         /// How many there are.
         steps: u64,
+    },
+    /// A step cannot be made.
+    #[error(
+        "step {step} has no result: element {element} of value {value} of its program has none; give it ids that are in range"
+    )]
+    NoResult {
+        /// The step.
+        step: u64,
+        /// The value.
+        value: u32,
+        /// The element.
+        element: u64,
     },
     /// What a stranger sent is not what it has to be.
     #[error("this {what} is not one: ask for it again from somebody else")]

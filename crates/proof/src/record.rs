@@ -56,8 +56,48 @@ pub enum Opcode {
 impl Opcode {
     /// Every kind of value.
     pub const ALL: [Opcode; 35] = {
-        use Opcode::{Full, Iota, Philox, Unit, Copy, Unary, Binary, Compare, Int, Fma, Select, ToFloat, Permute, Broadcast, Slice, Pad, Concat, Flip, Gather, ScatterAdd, Pick, Place, WriteRows, Im2col, Matmul, RaggedMatmul, Sum, Max, Dot, ArgMax, Unpack, Rank, Running, Input, State};
-        [Full, Iota, Philox, Unit, Copy, Unary, Binary, Compare, Int, Fma, Select, ToFloat, Permute, Broadcast, Slice, Pad, Concat, Flip, Gather, ScatterAdd, Pick, Place, WriteRows, Im2col, Matmul, RaggedMatmul, Sum, Max, Dot, ArgMax, Unpack, Rank, Running, Input, State]
+        use Opcode::{
+            ArgMax, Binary, Broadcast, Compare, Concat, Copy, Dot, Flip, Fma, Full, Gather, Im2col, Input,
+            Int, Iota, Matmul, Max, Pad, Permute, Philox, Pick, Place, RaggedMatmul, Rank, Running,
+            ScatterAdd, Select, Slice, State, Sum, ToFloat, Unary, Unit, Unpack, WriteRows,
+        };
+        [
+            Full,
+            Iota,
+            Philox,
+            Unit,
+            Copy,
+            Unary,
+            Binary,
+            Compare,
+            Int,
+            Fma,
+            Select,
+            ToFloat,
+            Permute,
+            Broadcast,
+            Slice,
+            Pad,
+            Concat,
+            Flip,
+            Gather,
+            ScatterAdd,
+            Pick,
+            Place,
+            WriteRows,
+            Im2col,
+            Matmul,
+            RaggedMatmul,
+            Sum,
+            Max,
+            Dot,
+            ArgMax,
+            Unpack,
+            Rank,
+            Running,
+            Input,
+            State,
+        ]
     };
 
     /// How many operands it has.
@@ -191,9 +231,7 @@ fn code(op: &Op) -> Option<(Opcode, u8, Vec<u32>)> {
         Op::Fma => plain(Opcode::Fma),
         Op::Select => plain(Opcode::Select),
         Op::ToFloat => plain(Opcode::ToFloat),
-        Op::Permute { order } => {
-            Some((Opcode::Permute, 0, order.iter().map(|a| u32::from(*a)).collect()))
-        }
+        Op::Permute { order } => Some((Opcode::Permute, 0, order.iter().map(|a| u32::from(*a)).collect())),
         Op::Broadcast { .. } => plain(Opcode::Broadcast),
         Op::Slice { axis, start, .. } => with(Opcode::Slice, &[u32::from(*axis), *start]),
         Op::Pad { axis, before, .. } => with(Opcode::Pad, &[u32::from(*axis), *before]),

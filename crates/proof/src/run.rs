@@ -62,7 +62,7 @@ impl Terms {
 }
 
 /// What step `t`, the first being 0, is committed to as.
-pub(crate) fn scheduled(t: u64, program: &Digest, inputs: &Digest) -> Digest {
+pub fn scheduled(t: u64, program: &Digest, inputs: &Digest) -> Digest {
     tagged(Tag::Step, &[&t.to_be_bytes(), program, inputs])
 }
 
@@ -78,8 +78,14 @@ pub(crate) fn tree_of(tensors: &[Tensor]) -> Tree {
 
 impl Work {
     /// Work of these programs on states that begin like this.
-    pub fn new(job: Digest, programs: &[Program], start: Vec<(String, Tensor)>, steps: Vec<Given>) -> Result<Work, Error> {
-        let slots: Vec<(String, Type)> = start.iter().map(|(name, tensor)| (name.clone(), tensor.ty)).collect();
+    pub fn new(
+        job: Digest,
+        programs: &[Program],
+        start: Vec<(String, Tensor)>,
+        steps: Vec<Given>,
+    ) -> Result<Work, Error> {
+        let slots: Vec<(String, Type)> =
+            start.iter().map(|(name, tensor)| (name.clone(), tensor.ty)).collect();
         let start: Vec<Tensor> = start.into_iter().map(|(_, tensor)| tensor).collect();
         let graphs = programs.iter().map(|p| Graph::new(p, &slots)).collect::<Result<Vec<_>, _>>()?;
         if let Some(i) = start.iter().position(|t| !fits(t, &t.ty)) {
@@ -353,7 +359,8 @@ pub fn evaluate_all(
             Opcode::Input => inputs[slot].clone(),
             Opcode::State => states[slot].clone(),
             _ => {
-                let operands: Vec<&Tensor> = record.operands.iter().map(|(v, _)| &values[*v as usize]).collect();
+                let operands: Vec<&Tensor> =
+                    record.operands.iter().map(|(v, _)| &values[*v as usize]).collect();
                 evaluate(record, &operands).map_err(|element| Stop::Fault { value, element })?
             }
         };
@@ -367,7 +374,9 @@ pub fn evaluate_all(
 pub fn evaluate(record: &Record, operands: &[&Tensor]) -> Result<Tensor, u64> {
     let words = match record.code {
         // The same as the rules, all elements of a row at once: these two would take the square of its length.
-        Opcode::Rank => operands[0].words.chunks(record.ty.shape.last().max(1)).flat_map(rule::ranks).collect(),
+        Opcode::Rank => {
+            operands[0].words.chunks(record.ty.shape.last().max(1)).flat_map(rule::ranks).collect()
+        }
         Opcode::Running => {
             operands[0].words.chunks(record.ty.shape.last().max(1)).flat_map(rule::running).collect()
         }

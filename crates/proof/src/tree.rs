@@ -15,7 +15,11 @@ pub(crate) fn node(left: &Digest, right: &Digest) -> Digest {
 
 /// How many nodes a level has, counted from the leaves.
 pub fn width(leaves: u64, level: u32) -> u64 {
-    if level >= 64 { u64::from(leaves > 0) } else { (leaves >> level) + u64::from(leaves & ((1 << level) - 1) != 0) }
+    if level >= 64 {
+        u64::from(leaves > 0)
+    } else {
+        (leaves >> level) + u64::from(leaves & ((1 << level) - 1) != 0)
+    }
 }
 
 /// The level of the root.

@@ -27,7 +27,15 @@ fn every_value_can_be_lied_about_and_no_lie_stands() {
         assert!(outcome.step == 1 && outcome.value.is_none_or(|v| v == value), "{outcome:?}: {record:?}");
         codes.extend(outcome.value.map(|_| record.code));
     }
-    for code in [Opcode::Matmul, Opcode::Sum, Opcode::Gather, Opcode::ScatterAdd, Opcode::Max, Opcode::RaggedMatmul, Opcode::Rank] {
+    for code in [
+        Opcode::Matmul,
+        Opcode::Sum,
+        Opcode::Gather,
+        Opcode::ScatterAdd,
+        Opcode::Max,
+        Opcode::RaggedMatmul,
+        Opcode::Rank,
+    ] {
         assert!(codes.contains(&code), "no lie about {code:?} showed in the result");
     }
     assert!(codes.contains(&Opcode::Input) && codes.contains(&Opcode::State));

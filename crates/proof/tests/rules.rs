@@ -79,11 +79,17 @@ fn long_chains_are_cut_where_the_products_are() {
                 if record.code == Opcode::Input {
                     continue;
                 }
-                let operands: Vec<&Tensor> = record.operands.iter().map(|(v, _)| &values[*v as usize]).collect();
+                let operands: Vec<&Tensor> =
+                    record.operands.iter().map(|(v, _)| &values[*v as usize]).collect();
                 // A few elements of each: every one of them is a chain of thousands of steps.
                 let n = value.words.len() as u64;
-                for e in (0..8).map(|i| i * 0x9e37_79b9 % n.max(1)).chain(n.checked_sub(1)).filter(|e| *e < n) {
-                    assert_eq!(element(record, &operands, e), Some(value.words[e as usize]), "{kind}, {seed}: {record:?}");
+                for e in (0..8).map(|i| i * 0x9e37_79b9 % n.max(1)).chain(n.checked_sub(1)).filter(|e| *e < n)
+                {
+                    assert_eq!(
+                        element(record, &operands, e),
+                        Some(value.words[e as usize]),
+                        "{kind}, {seed}: {record:?}"
+                    );
                 }
             }
         }
@@ -94,15 +100,36 @@ fn long_chains_are_cut_where_the_products_are() {
 #[test]
 fn no_operation_is_left_out() {
     let known = |op: &Op| match op {
-        Op::Full { .. } | Op::Iota { .. } | Op::Philox { .. } | Op::Unit | Op::Copy | Op::Unary(_) | Op::Binary(_) => true,
+        Op::Full { .. }
+        | Op::Iota { .. }
+        | Op::Philox { .. }
+        | Op::Unit
+        | Op::Copy
+        | Op::Unary(_)
+        | Op::Binary(_) => true,
         Op::Compare(_) | Op::Int(_) | Op::Fma | Op::Select | Op::ToFloat | Op::Reshape { .. } => true,
-        Op::Permute { .. } | Op::Broadcast { .. } | Op::Slice { .. } | Op::Pad { .. } | Op::Concat { .. } => true,
-        Op::Flip { .. } | Op::Gather | Op::ScatterAdd { .. } | Op::Pick | Op::Place { .. } | Op::WriteRows => true,
-        Op::Im2col { .. } | Op::Matmul { .. } | Op::RaggedMatmul { .. } | Op::Reduce { .. } | Op::Dot { .. } => true,
+        Op::Permute { .. } | Op::Broadcast { .. } | Op::Slice { .. } | Op::Pad { .. } | Op::Concat { .. } => {
+            true
+        }
+        Op::Flip { .. }
+        | Op::Gather
+        | Op::ScatterAdd { .. }
+        | Op::Pick
+        | Op::Place { .. }
+        | Op::WriteRows => true,
+        Op::Im2col { .. }
+        | Op::Matmul { .. }
+        | Op::RaggedMatmul { .. }
+        | Op::Reduce { .. }
+        | Op::Dot { .. } => true,
         Op::ArgMax | Op::Keep | Op::Unpack { .. } => true,
-        Op::RmsNorm { .. } | Op::RmsNormGrad | Op::RmsNormWeightGrad | Op::Softmax | Op::TokenLogprob => false,
+        Op::RmsNorm { .. } | Op::RmsNormGrad | Op::RmsNormWeightGrad | Op::Softmax | Op::TokenLogprob => {
+            false
+        }
         Op::TokenLogprobGrad | Op::Swiglu | Op::SwigluGrad | Op::Rope { .. } | Op::Attention { .. } => false,
-        Op::AttentionGrad { .. } | Op::Conv3d { .. } | Op::Conv3dWeightGrad { .. } | Op::AdamW { .. } => false,
+        Op::AttentionGrad { .. } | Op::Conv3d { .. } | Op::Conv3dWeightGrad { .. } | Op::AdamW { .. } => {
+            false
+        }
         Op::Sample | Op::PackedMatmul { .. } => false,
     };
     let mut seen = BTreeSet::new();
@@ -115,7 +142,10 @@ fn no_operation_is_left_out() {
             assert!(results(&case.op) >= 1);
         }
     }
-    let kinds: BTreeSet<&str> = KINDS.into_iter().filter(|k| !["unary", "binary", "compare", "int", "nested_axes"].contains(k)).collect();
+    let kinds: BTreeSet<&str> = KINDS
+        .into_iter()
+        .filter(|k| !["unary", "binary", "compare", "int", "nested_axes"].contains(k))
+        .collect();
     let missing: Vec<_> = kinds.difference(&seen).collect();
     assert!(missing.is_empty(), "no case has {missing:?}");
 }

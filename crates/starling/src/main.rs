@@ -4,6 +4,7 @@ mod blob;
 mod chain;
 mod chat;
 mod deploy;
+mod dispute;
 mod doctor;
 mod identity;
 mod invite;
@@ -13,6 +14,7 @@ mod replay;
 mod status;
 mod swarm;
 mod up;
+mod verify;
 
 use std::io::{Error, ErrorKind};
 use std::process::ExitCode;
@@ -56,6 +58,11 @@ enum Command {
     Model(model::Command),
     /// Talk with a model on this machine
     Chat(chat::Options),
+    /// Check anyone's claim alone, or make one
+    #[command(subcommand)]
+    Verify(verify::Command),
+    /// See a claim that lies convicted, move by move, on a chain made for it
+    Dispute(dispute::Options),
     /// What your shell needs to complete our commands: `starling completions bash > …`
     Completions {
         /// Your shell
@@ -81,6 +88,8 @@ fn main() -> ExitCode {
         Command::Chain(command) => chain::run(&command),
         Command::Model(command) => model::run(&command),
         Command::Chat(options) => chat::run(&options),
+        Command::Verify(command) => verify::run(&command),
+        Command::Dispute(options) => dispute::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

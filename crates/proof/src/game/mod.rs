@@ -23,7 +23,7 @@ use crate::hash::Digest;
 use crate::record::{Opcode, Record};
 use crate::rule;
 use crate::run::{Block, Claim, scheduled, state_after};
-use crate::tensor::{LEAF, Opening, commitment, leaf, leaves};
+use crate::tensor::{LEAF, Opening, commitment, leaves, words_leaf};
 use crate::tree::{OPENED, climb, fold, height};
 
 /// Who has to move, or has won.
@@ -120,7 +120,8 @@ impl Walk {
         let mine = &nodes[from as usize..nodes.len().min((from + count) as usize)];
         let mut row = mine.to_vec();
         while row.len() > 1 {
-            row = row.chunks(2).map(|c| if let [l, r] = c { crate::tree::node(l, r) } else { c[0] }).collect();
+            row =
+                row.chunks(2).map(|c| if let [l, r] = c { crate::tree::node(l, r) } else { c[0] }).collect();
         }
         row.first().copied()
     }
@@ -406,14 +407,15 @@ impl Dispute {
             {
                 self.open(below)
             }
-            (Stage::Run | Stage::Trace | Stage::After | Stage::Words | Stage::Blocks, Move::Choose(child))
-                if self.walk.choosing =>
-            {
-                self.choose(*child)
-            }
+            (
+                Stage::Run | Stage::Trace | Stage::After | Stage::Words | Stage::Blocks,
+                Move::Choose(child),
+            ) if self.walk.choosing => self.choose(*child),
             (Stage::Step, Move::Step(opening)) => self.reveal(opening),
             (Stage::Side, Move::Side { value }) => self.side(*value),
-            (Stage::Value, Move::Given { record, record_path, given }) => self.given(record, record_path, given),
+            (Stage::Value, Move::Given { record, record_path, given }) => {
+                self.given(record, record_path, given)
+            }
             (Stage::Value, Move::Made { record, record_path, operands }) => {
                 self.made(record, record_path, operands)
             }
@@ -606,7 +608,7 @@ impl Dispute {
     fn leaf(&mut self, words: &[u32]) -> Result<(), Refusal> {
         let elements = self.record()?.0.ty.shape.elements() as u64;
         let count = (elements - self.walk.index * LEAF as u64).min(LEAF as u64);
-        if words.len() as u64 != count || leaf(words) != self.walk.at {
+        if words.len() as u64 != count || words_leaf(words) != self.walk.at {
             return Err(Refusal::Proof("the words of the leaf"));
         }
         self.words = words.to_vec();
@@ -638,9 +640,9 @@ impl Dispute {
         let (record, operands) = self.record()?;
         let mut reads = Vec::new();
         while let Some((operand, index)) = rule::read(record, element, 0, reads.len(), &reads) {
-            let shown = openings.get(reads.len()).and_then(|opening| {
-                opening.element(&record.operands[operand].1, &operands[operand], index)
-            });
+            let shown = openings
+                .get(reads.len())
+                .and_then(|opening| opening.element(&record.operands[operand].1, &operands[operand], index));
             reads.push(shown.ok_or(Refusal::Proof("an element that is read"))?);
         }
         if reads.len() != openings.len() {
@@ -653,7 +655,8 @@ impl Dispute {
 
     fn chain(&mut self, root: &Digest, last: &Block, path: &[Digest]) -> Result<(), Refusal> {
         let blocks = rule::blocks(self.record()?.0);
-        if climb(last.commitment(), blocks - 1, blocks, path) != Some(*root) || last.state != [self.element.1] {
+        if climb(last.commitment(), blocks - 1, blocks, path) != Some(*root) || last.state != [self.element.1]
+        {
             return Err(Refusal::Proof("the last block"));
         }
         self.walk_into(Stage::Blocks, *root, blocks);

@@ -371,7 +371,8 @@ impl<A: Account> Player<A> {
             record.operands.iter().map(|(v, _)| self.account.value(t, *v)).collect::<Result<_, _>>()?;
         let operands: Vec<&Tensor> = tensors.iter().collect();
         let words = reads(record, &operands, element, 0);
-        let opening = |j: usize| rule::read(record, element, 0, j, &words[..j]).map(|(o, i)| tensors[o].open(i));
+        let opening =
+            |j: usize| rule::read(record, element, 0, j, &words[..j]).map(|(o, i)| tensors[o].open(i));
         let reads = (0..words.len()).filter_map(opening).collect();
         Ok(Some(Move::Settle { word: word as u32, reads }))
     }

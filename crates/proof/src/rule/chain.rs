@@ -110,7 +110,13 @@ fn along(record: &Record, element: u64, step: u64) -> u64 {
     (element / inner * n + step) * inner + element % inner
 }
 
-pub(super) fn run(record: &Record, element: u64, block: u64, state: &[u32], reads: &[u32]) -> Option<Vec<u32>> {
+pub(super) fn run(
+    record: &Record,
+    element: u64,
+    block: u64,
+    state: &[u32],
+    reads: &[u32],
+) -> Option<Vec<u32>> {
     let begin = begin(record);
     let last = block + 1 == blocks(record);
     if block >= blocks(record) || reads.len() as u64 != count(record, block) {

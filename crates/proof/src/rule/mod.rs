@@ -103,7 +103,9 @@ fn value(record: &Record, element: u64, reads: &[u32]) -> Option<u32> {
         Opcode::Unit => Some(scalar::unit(*reads.first()?)),
         Opcode::ToFloat => Some(scalar::to_float(*reads.first()?)),
         Opcode::Unary => Some(scalar::unary(*UnaryFn::ALL.get(function)?, *reads.first()?)),
-        Opcode::Binary => Some(scalar::binary(*BinaryFn::ALL.get(function)?, *reads.first()?, *reads.get(1)?)),
+        Opcode::Binary => {
+            Some(scalar::binary(*BinaryFn::ALL.get(function)?, *reads.first()?, *reads.get(1)?))
+        }
         Opcode::Compare => Some(scalar::compare(*COMPARE.get(function)?, *reads.first()?, *reads.get(1)?)),
         Opcode::Int => scalar::int(*INT.get(function)?, *reads.first()?, *reads.get(1)?),
         Opcode::Fma => Some(scalar::fma(*reads.first()?, *reads.get(1)?, *reads.get(2)?)),

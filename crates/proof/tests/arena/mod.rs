@@ -10,19 +10,33 @@ use proof::tree::Tree;
 use proof::{Block, Claim, Error, Given, Graph, Record, Runner, Stop, Tensor, Watch, Work, evaluate_all};
 
 /// Makes steps by the rules, one element after another.
-pub struct Plain;
+pub(crate) struct Plain;
 
 impl Runner for Plain {
-    fn step(&mut self, graph: &Graph, t: u64, inputs: &[Tensor], states: &[Tensor], watch: Option<Watch<'_>>) -> Result<Vec<Tensor>, Stop> {
+    fn step(
+        &mut self,
+        graph: &Graph,
+        t: u64,
+        inputs: &[Tensor],
+        states: &[Tensor],
+        watch: Option<Watch<'_>>,
+    ) -> Result<Vec<Tensor>, Stop> {
         Changed(|_, _, _: &mut Tensor| {}).step(graph, t, inputs, states, watch)
     }
 }
 
 /// The same, but for what a function makes of each value.
-pub struct Changed<F>(pub F);
+pub(crate) struct Changed<F>(pub(crate) F);
 
 impl<F: FnMut(u64, u32, &mut Tensor)> Runner for Changed<F> {
-    fn step(&mut self, graph: &Graph, t: u64, inputs: &[Tensor], states: &[Tensor], watch: Option<Watch<'_>>) -> Result<Vec<Tensor>, Stop> {
+    fn step(
+        &mut self,
+        graph: &Graph,
+        t: u64,
+        inputs: &[Tensor],
+        states: &[Tensor],
+        watch: Option<Watch<'_>>,
+    ) -> Result<Vec<Tensor>, Stop> {
         let mut seen = Vec::new();
         let done = evaluate_all(graph, inputs, states, &mut |value, tensor| {
             (self.0)(t, value, tensor);
@@ -43,10 +57,17 @@ impl<F: FnMut(u64, u32, &mut Tensor)> Runner for Changed<F> {
 }
 
 /// Makes steps by rules of its own where it has them.
-pub struct Otherwise<F>(pub F);
+pub(crate) struct Otherwise<F>(pub(crate) F);
 
 impl<F: FnMut(u64, &Record, &[&Tensor]) -> Option<Tensor>> Runner for Otherwise<F> {
-    fn step(&mut self, graph: &Graph, t: u64, inputs: &[Tensor], states: &[Tensor], watch: Option<Watch<'_>>) -> Result<Vec<Tensor>, Stop> {
+    fn step(
+        &mut self,
+        graph: &Graph,
+        t: u64,
+        inputs: &[Tensor],
+        states: &[Tensor],
+        watch: Option<Watch<'_>>,
+    ) -> Result<Vec<Tensor>, Stop> {
         let mut values: Vec<Tensor> = Vec::new();
         for (value, record) in (0..).zip(graph.records()) {
             let operands: Vec<&Tensor> = record.operands.iter().map(|(v, _)| &values[*v as usize]).collect();
@@ -76,10 +97,17 @@ impl<F: FnMut(u64, &Record, &[&Tensor]) -> Option<Tensor>> Runner for Otherwise<
 }
 
 /// Makes steps, but from inputs or states of its choosing, or with other states after them.
-pub struct Scheming<F>(pub F);
+pub(crate) struct Scheming<F>(pub(crate) F);
 
 impl<F: FnMut(u64, &mut Vec<Tensor>, &mut Vec<Tensor>) -> bool> Runner for Scheming<F> {
-    fn step(&mut self, graph: &Graph, t: u64, inputs: &[Tensor], states: &[Tensor], watch: Option<Watch<'_>>) -> Result<Vec<Tensor>, Stop> {
+    fn step(
+        &mut self,
+        graph: &Graph,
+        t: u64,
+        inputs: &[Tensor],
+        states: &[Tensor],
+        watch: Option<Watch<'_>>,
+    ) -> Result<Vec<Tensor>, Stop> {
         let (mut inputs, mut from) = (inputs.to_vec(), states.to_vec());
         let skipped = (self.0)(t, &mut inputs, &mut from);
         let after = Plain.step(graph, t, &inputs, &from, watch)?;
@@ -91,17 +119,17 @@ type Change = Arc<dyn Fn(u64, u32, &mut Tensor) + Send + Sync>;
 
 /// What a liar does.
 #[derive(Clone)]
-pub struct Lie {
+pub(crate) struct Lie {
     change: Change,
 }
 
 impl Lie {
-    pub fn new(change: impl Fn(u64, u32, &mut Tensor) + Send + Sync + 'static) -> Lie {
+    pub(crate) fn new(change: impl Fn(u64, u32, &mut Tensor) + Send + Sync + 'static) -> Lie {
         Lie { change: Arc::new(change) }
     }
 
     /// A change to one value of one step.
-    pub fn at(t: u64, value: u32, change: impl Fn(&mut Tensor) + Send + Sync + 'static) -> Lie {
+    pub(crate) fn at(t: u64, value: u32, change: impl Fn(&mut Tensor) + Send + Sync + 'static) -> Lie {
         Lie::new(move |step, of, tensor| {
             if (step, of) == (t, value) {
                 change(tensor);
@@ -111,8 +139,8 @@ impl Lie {
 }
 
 /// A liar's account: chains end in what it claims.
-pub struct Liar<R> {
-    pub book: Book<R>,
+pub(crate) struct Liar<R> {
+    pub(crate) book: Book<R>,
 }
 
 impl<R: Runner> Account for Liar<R> {
@@ -140,15 +168,15 @@ impl<R: Runner> Account for Liar<R> {
 
 /// How a dispute ended.
 #[derive(Debug)]
-pub struct Outcome {
-    pub winner: Party,
-    pub step: u64,
-    pub value: Option<u32>,
-    pub moves: u32,
+pub(crate) struct Outcome {
+    pub(crate) winner: Party,
+    pub(crate) step: u64,
+    pub(crate) value: Option<u32>,
+    pub(crate) moves: u32,
 }
 
 /// A liar's claim and an honest challenger; nothing if the lie does not change the result.
-pub fn quarrel(work: &Work, lie: Lie) -> Option<Outcome> {
+pub(crate) fn quarrel(work: &Work, lie: Lie) -> Option<Outcome> {
     let change = lie.change.clone();
     let liar = Changed(move |t, v, tensor: &mut Tensor| change(t, v, tensor));
     let mut defender = Player::new(Liar { book: Book::new(work.clone(), liar) });
@@ -158,7 +186,11 @@ pub fn quarrel(work: &Work, lie: Lie) -> Option<Outcome> {
 }
 
 /// Plays a dispute to its end; who has nothing to say loses by time.
-pub fn settle<D: Account, C: Account>(claim: Claim, defender: &mut Player<D>, challenger: &mut Player<C>) -> Outcome {
+pub(crate) fn settle<D: Account, C: Account>(
+    claim: Claim,
+    defender: &mut Player<D>,
+    challenger: &mut Player<C>,
+) -> Outcome {
     let mut dispute = Dispute::new(claim, 1000, 0);
     let mut last_value = None;
     let mut now = 0;
@@ -186,21 +218,21 @@ pub fn settle<D: Account, C: Account>(claim: Claim, defender: &mut Player<D>, ch
 }
 
 /// An honest defender and somebody who accuses it at random.
-pub struct Arena {
+pub(crate) struct Arena {
     work: Work,
     defender: Player<Book<Plain>>,
     claim: Claim,
 }
 
 impl Arena {
-    pub fn new(work: &Work) -> Arena {
+    pub(crate) fn new(work: &Work) -> Arena {
         let mut defender = Player::new(Book::new(work.clone(), Plain));
         let claim = defender.account().claim().unwrap();
         Arena { work: work.clone(), defender, claim }
     }
 
     /// Chooses anything at every turn, as far as it can; the defender answers.
-    pub fn slander(&mut self, seed: u64) -> Party {
+    pub(crate) fn slander(&mut self, seed: u64) -> Party {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
         let mut any = |n: u64| {
             state ^= state << 13;
@@ -236,7 +268,12 @@ impl Arena {
 }
 
 /// A move of a challenger who has nothing to show: right in its form, at a place of no meaning.
-fn accuse(honest: &mut Player<Book<Plain>>, work: &Work, dispute: &Dispute, any: &mut impl FnMut(u64) -> u64) -> Option<Move> {
+fn accuse(
+    honest: &mut Player<Book<Plain>>,
+    work: &Work,
+    dispute: &Dispute,
+    any: &mut impl FnMut(u64) -> u64,
+) -> Option<Move> {
     use proof::game::{Shown, Stage};
     let t = dispute.wrong_step();
     if dispute.walk().choosing {
@@ -252,13 +289,19 @@ fn accuse(honest: &mut Player<Book<Plain>>, work: &Work, dispute: &Dispute, any:
             let graph = work.graph(t).unwrap();
             let record = graph.records()[value as usize].clone();
             let record_path = graph.record_path(value);
-            let show = |tree: &Tree, i: u32| Shown { commitment: tree.leaf(u64::from(i)).unwrap(), path: tree.path(u64::from(i)) };
+            let show = |tree: &Tree, i: u32| Shown {
+                commitment: tree.leaf(u64::from(i)).unwrap(),
+                path: tree.path(u64::from(i)),
+            };
             match record.code {
                 proof::Opcode::Input => {
-                    let inputs = Tree::new(work.given(t).unwrap().inputs.iter().map(Tensor::commitment).collect());
+                    let inputs =
+                        Tree::new(work.given(t).unwrap().inputs.iter().map(Tensor::commitment).collect());
                     Move::Given { given: show(&inputs, record.attributes[0]), record, record_path }
                 }
-                proof::Opcode::State => Move::Given { given: show(&step.before, record.attributes[0]), record, record_path },
+                proof::Opcode::State => {
+                    Move::Given { given: show(&step.before, record.attributes[0]), record, record_path }
+                }
                 _ => {
                     let operands = record.operands.iter().map(|(v, _)| show(&step.trace, *v)).collect();
                     Move::Made { record, record_path, operands }
@@ -273,9 +316,12 @@ fn accuse(honest: &mut Player<Book<Plain>>, work: &Work, dispute: &Dispute, any:
             }
             let element = dispute.walk().index * proof::LEAF as u64 + u64::from(word);
             assert!(value > 0);
-            let tensors: Vec<Tensor> = record.operands.iter().map(|(v, _)| account.value(t, *v).unwrap()).collect();
+            let tensors: Vec<Tensor> =
+                record.operands.iter().map(|(v, _)| account.value(t, *v).unwrap()).collect();
             let words = proof::reads(record, &tensors.iter().collect::<Vec<_>>(), element, 0);
-            let open = |j: usize| proof::rule::read(record, element, 0, j, &words[..j]).map(|(o, i)| tensors[o].open(i));
+            let open = |j: usize| {
+                proof::rule::read(record, element, 0, j, &words[..j]).map(|(o, i)| tensors[o].open(i))
+            };
             Move::Settle { word, reads: (0..words.len()).filter_map(open).collect() }
         }
         // The rest of an honest party's moves are accusations like any other.
@@ -290,7 +336,7 @@ fn ty(dtype: DType, dims: &[usize]) -> Type {
     Type { dtype, shape: Shape::new(dims).unwrap() }
 }
 
-pub fn numbers(dims: &[usize], seed: u32) -> Tensor {
+pub(crate) fn numbers(dims: &[usize], seed: u32) -> Tensor {
     let ty = ty(DType::F32, dims);
     let mut x = seed.wrapping_mul(0x9e37_79b9) | 1;
     let next = |_| {
@@ -302,13 +348,16 @@ pub fn numbers(dims: &[usize], seed: u32) -> Tensor {
     Tensor { ty, words: (0..ty.shape.elements()).map(next).collect() }
 }
 
-pub fn ids(dims: &[usize], seed: u32, below: u32) -> Tensor {
+pub(crate) fn ids(dims: &[usize], seed: u32, below: u32) -> Tensor {
     let of = numbers(dims, seed);
-    Tensor { ty: ty(DType::U32, dims), words: of.words.iter().map(|w| w.wrapping_mul(0x85eb_ca6b) % below).collect() }
+    Tensor {
+        ty: ty(DType::U32, dims),
+        words: of.words.iter().map(|w| w.wrapping_mul(0x85eb_ca6b) % below).collect(),
+    }
 }
 
 /// A small model with a table, attention, a norm and a loss; its gradients, clipping and AdamW; and a sample at the end.
-pub fn program() -> exact::Program {
+pub(crate) fn program() -> exact::Program {
     let mut b = Builder::new();
     let tokens = b.input::<u32>("tokens", &[2, 5]).unwrap();
     let targets = b.input::<u32>("targets", &[10]).unwrap();
@@ -363,7 +412,7 @@ pub fn program() -> exact::Program {
 }
 
 /// One step of arithmetic at its edges: subnormals, signed zeros, NaN, ties, sums whose order shows.
-pub fn edges() -> Work {
+pub(crate) fn edges() -> Work {
     let mut b = Builder::new();
     let x = b.input::<f32>("x", &[3, 70]).unwrap();
     let keep = |b: &mut Builder, name: &str, value: exact::Var<f32>| {
@@ -385,7 +434,15 @@ pub fn edges() -> Work {
     let best = b.argmax(tied).unwrap();
     let best = b.to_float(best).unwrap();
     let mut states = Vec::new();
-    for (name, value) in [("half", half), ("minus", minus), ("sums", sums), ("product", product), ("fused", fused), ("quotient", quotient), ("best", best)] {
+    for (name, value) in [
+        ("half", half),
+        ("minus", minus),
+        ("sums", sums),
+        ("product", product),
+        ("fused", fused),
+        ("quotient", quotient),
+        ("best", best),
+    ] {
         states.push(keep(&mut b, name, value));
     }
     let program = b.finish().unwrap();
@@ -401,13 +458,17 @@ pub fn edges() -> Work {
 }
 
 /// So many steps of that program.
-pub fn work(steps: u64) -> Work {
+pub(crate) fn work(steps: u64) -> Work {
     let start = vec![
         ("table".to_owned(), numbers(&[12, 6], 1)),
         ("w".to_owned(), numbers(&[6, 12], 2)),
         ("scale".to_owned(), numbers(&[6], 3)),
         ("w.m".to_owned(), numbers(&[6, 12], 4)),
-        ("w.v".to_owned(), { let mut v = numbers(&[6, 12], 5); v.words.iter_mut().for_each(|w| *w &= 0x7fff_ffff); v }),
+        ("w.v".to_owned(), {
+            let mut v = numbers(&[6, 12], 5);
+            v.words.iter_mut().for_each(|w| *w &= 0x7fff_ffff);
+            v
+        }),
         ("drawn".to_owned(), ids(&[10], 6, 12)),
     ];
     let given = (0..steps as u32).map(|t| Given {
