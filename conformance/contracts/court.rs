@@ -274,7 +274,6 @@ pub(crate) struct Ended {
     pub(crate) value: Option<u32>,
     pub(crate) moves: u32,
     pub(crate) gas: u64,
-    pub(crate) most: (String, u64),
 }
 
 /// A dispute over this claim, played to its end on the chain and beside it; both must say the same after every move.
@@ -289,7 +288,7 @@ pub(crate) fn fight<D: Account, C: Account>(
     let id = court.claim(&claim);
     let contest = court.contest(id).unwrap();
     let mut dispute = Dispute::new(claim, TIME, court.now());
-    let (mut gas, mut most) = (court.gas["contest"], (String::new(), 0));
+    let mut gas = court.gas["contest"];
     let (mut stage, mut value) = (Stage::Run, None);
     while let Some(turn) = dispute.turn() {
         stage = dispute.stage();
@@ -312,11 +311,7 @@ pub(crate) fn fight<D: Account, C: Account>(
                 "{stage:?}: {here:?} here, {there:02x?} there: {step:?}"
             );
             if there.is_ok() {
-                let took = court.gas["play"];
-                gas += took;
-                if took > most.1 {
-                    most = (format!("{stage:?}"), took);
-                }
+                gas += court.gas["play"];
             }
         }
         if !here.is_some_and(|done| done.is_ok()) {
@@ -335,5 +330,5 @@ pub(crate) fn fight<D: Account, C: Account>(
         }
     }
     let (winner, step, moves) = (dispute.winner().unwrap(), dispute.wrong_step(), dispute.moves());
-    Ended { winner, claim: id, stage, step, value, moves, gas, most }
+    Ended { winner, claim: id, stage, step, value, moves, gas }
 }

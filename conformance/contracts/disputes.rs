@@ -672,10 +672,14 @@ fn garbage_is_no_move_and_costs_its_time() {
 /// `cargo test -p conformance-contracts --test disputes bill -- --nocapture` prints what each move costs.
 #[test]
 fn the_bill_of_a_dispute() {
-    let steps = [("10^15 operations", 4096, 1 << 26, 4096, 1 << 12), ("2^30 operations", 1024, 1024, 1024, 1 << 11)];
+    let steps =
+        [("10^15 operations", 4096, 1 << 26, 4096, 1 << 12), ("2^30 operations", 1024, 1024, 1024, 1 << 11)];
     for (what, m, k, n, values) in steps {
         let bill = vast::product(m, k, n, values);
-        println!("a step of {what}: {} gas in {} moves, {} rounds\n{}", bill.gas, bill.moves, bill.rounds, bill.table);
+        println!(
+            "a step of {what}: {} gas in {} moves, {} rounds\n{}",
+            bill.gas, bill.moves, bill.rounds, bill.table
+        );
         assert!(bill.gas <= 3_000_000, "{what}: {} gas", bill.gas);
         assert!(bill.rounds <= 20, "{what}: {} rounds", bill.rounds);
     }

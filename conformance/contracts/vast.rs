@@ -45,7 +45,11 @@ impl Sparse {
     fn path(&self, leaf: u64) -> Vec<Digest> {
         let beside = |level: u32| (level, (leaf >> level) ^ 1);
         let there = |(level, at): &(u32, u64)| *at < width(self.0.leaves, *level);
-        (0..height(self.0.leaves)).map(beside).filter(there).map(|(l, at)| self.0.node(l, at).unwrap()).collect()
+        (0..height(self.0.leaves))
+            .map(beside)
+            .filter(there)
+            .map(|(l, at)| self.0.node(l, at).unwrap())
+            .collect()
     }
 
     /// The moves down to a leaf.
@@ -77,7 +81,8 @@ pub(crate) fn product(m: usize, k: usize, n: usize, values: u32) -> Bill {
     // The chain: a block that does not follow from the one before, and after it the last one, which ends in the element.
     let blocks = rule::blocks(&record);
     let wrong = blocks - 2;
-    let word = |seed: &mut u64| 0x3f00_0000 | u32::from_le_bytes(noise(seed)[..4].try_into().unwrap()) & 0x00ff_ffff;
+    let word =
+        |seed: &mut u64| 0x3f00_0000 | u32::from_le_bytes(noise(seed)[..4].try_into().unwrap()) & 0x00ff_ffff;
     let reads = |seed: &mut u64| (0..128).map(|_| word(seed)).collect::<Vec<u32>>();
     let before = Block { state: vec![word(&mut seed), word(&mut seed)], reads: reads(&mut seed) };
     let lie = Block { state: vec![1, 2], reads: reads(&mut seed) };
@@ -92,9 +97,11 @@ pub(crate) fn product(m: usize, k: usize, n: usize, values: u32) -> Bill {
     // The step: a claim of one step whose states are anything.
     let shown = [noise(&mut seed), noise(&mut seed)];
     let (v, u) = (u64::from(value), u64::from(value) - 2);
-    let trace = Sparse::new(u64::from(values), &[(u, shown[1]), (v - 1, shown[0]), (v, commitment)], &mut seed);
+    let trace =
+        Sparse::new(u64::from(values), &[(u, shown[1]), (v - 1, shown[0]), (v, commitment)], &mut seed);
     let records = Sparse::new(u64::from(values), &[(v, record.commitment(value))], &mut seed);
-    let program = Header { inputs: 3, values, slots: 100, records: records.0.root, assigned: noise(&mut seed) };
+    let program =
+        Header { inputs: 3, values, slots: 100, records: records.0.root, assigned: noise(&mut seed) };
     let opening = StepOpening {
         before: noise(&mut seed),
         before_path: Vec::new(),
@@ -118,7 +125,10 @@ pub(crate) fn product(m: usize, k: usize, n: usize, values: u32) -> Bill {
         record_path: records.path(v),
         operands: vec![operand(0, v - 1), operand(1, v - 2)],
     };
-    let mut moves = vec![(Party::Defender, Move::Step(Box::new(opening))), (Party::Challenger, Move::Side { value: true })];
+    let mut moves = vec![
+        (Party::Defender, Move::Step(Box::new(opening))),
+        (Party::Challenger, Move::Side { value: true }),
+    ];
     moves.extend(trace.descent(v));
     moves.push((Party::Challenger, made));
     moves.push((Party::Defender, Move::Root(tensor.0.root)));
@@ -142,7 +152,9 @@ pub(crate) fn product(m: usize, k: usize, n: usize, values: u32) -> Bill {
     for (party, step) in moves {
         assert_eq!(dispute.turn(), Some(party), "{:?}", dispute.stage());
         let stage = dispute.stage();
-        court.play(party, contest, &[dispute.encode(&step)]).unwrap_or_else(|e| panic!("{stage:?}: {e:02x?}"));
+        court
+            .play(party, contest, &[dispute.encode(&step)])
+            .unwrap_or_else(|e| panic!("{stage:?}: {e:02x?}"));
         dispute.play(party, &step, court.now()).unwrap();
         let gas = court.gas["play"];
         bill.gas += gas;
@@ -151,7 +163,12 @@ pub(crate) fn product(m: usize, k: usize, n: usize, values: u32) -> Bill {
         turn = Some(party);
         let kind = format!("{step:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned();
         if had.insert((format!("{stage:?}"), kind.clone())) {
-            let _ = writeln!(bill.table, "{:<10} {:<10} {kind:<9} {gas:>8}", format!("{party:?}"), format!("{stage:?}"));
+            let _ = writeln!(
+                bill.table,
+                "{:<10} {:<10} {kind:<9} {gas:>8}",
+                format!("{party:?}"),
+                format!("{stage:?}")
+            );
         }
     }
     assert_eq!(dispute.winner(), Some(Party::Challenger));

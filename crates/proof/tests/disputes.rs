@@ -3,7 +3,7 @@
 mod arena;
 
 use arena::{Arena, Lie, quarrel, work};
-use proof::game::{Account, Book, Dispute, Move, Party, Player, Refusal, Stage};
+use proof::game::{Book, Dispute, Move, Party, Player, Refusal, Stage};
 use proof::{Opcode, Tensor};
 
 /// A lie in one word of each value that a step has, all that follows being computed from the lie.

@@ -9,7 +9,7 @@ use chain::{
     Account, AgentId, Chain, ClaimStatus, Conditions, Credits, Hash, PeerKey, Wallet, Wei, WorkClaim,
 };
 use clap::Args;
-use proof::game::{Account as _, Book, Dispute, Party, Player};
+use proof::game::{Book, Dispute, Party, Player};
 use proof::{Graph, Honest, Runner, Stop, Tensor, Watch};
 
 use crate::model::Machine;

@@ -163,7 +163,9 @@ impl Dispute {
             Move::Made { record, record_path, operands } => {
                 w.byte(5).0.extend(again());
                 w.blob(&record.encode()).hashes(record_path);
-                operands.iter().for_each(|operand| drop(w.shown(operand)));
+                for operand in operands {
+                    w.shown(operand);
+                }
             }
             Move::Becomes { value, path, given } => {
                 w.byte(6).0.extend(again());
@@ -184,7 +186,9 @@ impl Dispute {
             Move::Settle { word, reads } => {
                 operation(w.byte(10));
                 w.words(&self.words).byte(*word as u8).byte(reads.len() as u8);
-                reads.iter().for_each(|opening| drop(w.opening(opening)));
+                for opening in reads {
+                    w.opening(opening);
+                }
             }
             Move::Chain { root, last, path } => {
                 w.byte(11).hash(root).block(last).hashes(path);
