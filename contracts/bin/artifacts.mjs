@@ -26,6 +26,7 @@ const PLAN = [
   ["Reputation", ["${Agents}", "${Jobs}"]],
   ["Validation", ["${Agents}"]],
   ["Referee", []],
+  ["Disputes", ["${Agents}", "${Bonds}", "${Validation}", "${Referee}"]],
 ];
 // Contracts of `test/` that tests in Rust call. They are deployed nowhere.
 const PROBES = ["Arithmetic"];

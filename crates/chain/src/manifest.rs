@@ -66,6 +66,7 @@ const ARTIFACTS: &[(&str, &str)] = &[
     ("Reputation", include_str!("../../../contracts/artifacts/Reputation.json")),
     ("Validation", include_str!("../../../contracts/artifacts/Validation.json")),
     ("Referee", include_str!("../../../contracts/artifacts/Referee.json")),
+    ("Disputes", include_str!("../../../contracts/artifacts/Disputes.json")),
 ];
 const PLAN: &str = include_str!("../../../contracts/artifacts/deploy.json");
 

@@ -1,6 +1,6 @@
 //! An operation as the referee sees it: one record of bytes.
 
-use exact::{BinaryFn, CompareFn, DType, IntFn, Op, ReduceFn, Type, UnaryFn};
+use exact::{BinaryFn, CompareFn, IntFn, Op, ReduceFn, Type, UnaryFn};
 
 use crate::hash::{Digest, Tag, tagged};
 use crate::tensor::{decode, encode};
@@ -56,7 +56,11 @@ pub enum Opcode {
 impl Opcode {
     /// Every kind of value.
     pub const ALL: [Opcode; 35] = {
-        use Opcode::*;
+        use Opcode::{
+            ArgMax, Binary, Broadcast, Compare, Concat, Copy, Dot, Flip, Fma, Full, Gather, Im2col, Input,
+            Int, Iota, Matmul, Max, Pad, Permute, Philox, Pick, Place, RaggedMatmul, Rank, Running,
+            ScatterAdd, Select, Slice, State, Sum, ToFloat, Unary, Unit, Unpack, WriteRows,
+        };
         [
             Full,
             Iota,
@@ -220,16 +224,14 @@ fn code(op: &Op) -> Option<(Opcode, u8, Vec<u32>)> {
         Op::Philox { .. } => plain(Opcode::Philox),
         Op::Unit => plain(Opcode::Unit),
         Op::Copy | Op::Reshape { .. } => plain(Opcode::Copy),
-        Op::Unary(f) => Some((Opcode::Unary, number(&UnaryFn::ALL, f)?, vec![])),
-        Op::Binary(f) => Some((Opcode::Binary, number(&BinaryFn::ALL, f)?, vec![])),
-        Op::Compare(f) => Some((Opcode::Compare, number(&COMPARE, f)?, vec![])),
-        Op::Int(f) => Some((Opcode::Int, number(&INT, f)?, vec![])),
+        Op::Unary(f) => Some((Opcode::Unary, number(&UnaryFn::ALL, *f), vec![])),
+        Op::Binary(f) => Some((Opcode::Binary, number(&BinaryFn::ALL, *f), vec![])),
+        Op::Compare(f) => Some((Opcode::Compare, number(&COMPARE, *f), vec![])),
+        Op::Int(f) => Some((Opcode::Int, number(&INT, *f), vec![])),
         Op::Fma => plain(Opcode::Fma),
         Op::Select => plain(Opcode::Select),
         Op::ToFloat => plain(Opcode::ToFloat),
-        Op::Permute { order } => {
-            Some((Opcode::Permute, 0, order.iter().map(|a| u32::from(*a)).collect()))
-        }
+        Op::Permute { order } => Some((Opcode::Permute, 0, order.iter().map(|a| u32::from(*a)).collect())),
         Op::Broadcast { .. } => plain(Opcode::Broadcast),
         Op::Slice { axis, start, .. } => with(Opcode::Slice, &[u32::from(*axis), *start]),
         Op::Pad { axis, before, .. } => with(Opcode::Pad, &[u32::from(*axis), *before]),
@@ -275,26 +277,25 @@ pub(crate) const COMPARE: [CompareFn; 3] = [CompareFn::Lt, CompareFn::Le, Compar
 pub(crate) const INT: [IntFn; 7] =
     [IntFn::Add, IntFn::Sub, IntFn::Mul, IntFn::Max, IntFn::Min, IntFn::Lt, IntFn::Eq];
 
-fn number<T: PartialEq>(all: &[T], one: &T) -> Option<u8> {
-    all.iter().position(|other| other == one).map(|i| i as u8)
+/// The number of a comparison.
+pub(crate) fn compare_number(f: CompareFn) -> u8 {
+    number(&COMPARE, f)
 }
 
-/// What some records of our own making are made from: a function of these operands.
-pub(crate) fn made(code: Opcode, function: u8, attribute: u32, ty: Type, operands: &[(u32, Type)]) -> Record {
-    let mut attributes = [0; 8];
-    attributes[0] = attribute;
-    Record { code, function, attributes, ty, operands: operands.to_vec() }
+/// The number of a function of integers.
+pub(crate) fn int_number(f: IntFn) -> u8 {
+    number(&INT, f)
 }
 
-/// A type of words.
-pub(crate) fn is_word(ty: &Type) -> bool {
-    ty.dtype == DType::U32
+/// The number of a function: its place among all there are.
+pub(crate) fn number<T: PartialEq>(all: &[T], one: T) -> u8 {
+    all.iter().position(|other| *other == one).unwrap_or(all.len()) as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use exact::Shape;
+    use exact::{DType, Shape};
 
     #[test]
     fn records_have_one_encoding() {

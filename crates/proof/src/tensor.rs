@@ -39,11 +39,11 @@ impl Tensor {
 
 /// The tree over a tensor's words.
 pub(crate) fn words_tree(words: &[u32]) -> Tree {
-    Tree::new(words.chunks(LEAF).map(leaf).collect())
+    Tree::new(words.chunks(LEAF).map(words_leaf).collect())
 }
 
 /// The hash of one leaf's words.
-pub(crate) fn leaf(words: &[u32]) -> Digest {
+pub fn words_leaf(words: &[u32]) -> Digest {
     tagged(Tag::Words, &[&bytes(words)])
 }
 
@@ -104,7 +104,7 @@ impl Opening {
         if index >= elements || self.words.len() as u64 != (elements - at * LEAF as u64).min(LEAF as u64) {
             return None;
         }
-        let root = climb(leaf(&self.words), at, leaves(ty), &self.path)?;
+        let root = climb(words_leaf(&self.words), at, leaves(ty), &self.path)?;
         let shown = root == self.root && commitment(ty, &root) == *expected;
         shown.then(|| self.words[index as usize % LEAF])
     }

@@ -15,7 +15,11 @@ pub(crate) fn node(left: &Digest, right: &Digest) -> Digest {
 
 /// How many nodes a level has, counted from the leaves.
 pub fn width(leaves: u64, level: u32) -> u64 {
-    if level >= 64 { u64::from(leaves > 0) } else { (leaves >> level) + u64::from(leaves & ((1 << level) - 1) != 0) }
+    if level >= 64 {
+        u64::from(leaves > 0)
+    } else {
+        (leaves >> level) + u64::from(leaves & ((1 << level) - 1) != 0)
+    }
 }
 
 /// The level of the root.
@@ -50,6 +54,11 @@ impl Tree {
     /// A leaf, if there is one of this number.
     pub fn leaf(&self, index: u64) -> Option<Digest> {
         self.levels[0].get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// A node by its level, counted from the leaves, and its place there.
+    pub fn node(&self, level: u32, index: u64) -> Option<Digest> {
+        self.levels.get(level as usize)?.get(usize::try_from(index).ok()?).copied()
     }
 
     /// The root; zeros if there are no leaves.

@@ -8,6 +8,7 @@ mod blob;
 mod chain;
 mod chat;
 mod deploy;
+mod dispute;
 mod doctor;
 mod exit;
 mod identity;
@@ -19,6 +20,7 @@ mod replay;
 mod status;
 mod swarm;
 mod up;
+mod verify;
 
 use std::io::{Error, ErrorKind};
 use std::process::ExitCode;
@@ -71,6 +73,11 @@ enum Command {
     /// The assistant that helps you build and learns from what you do: score it on recordings, teach it, share it, make it forget
     #[command(subcommand)]
     Assist(assist::Command),
+    /// Check anyone's claim alone, or make one
+    #[command(subcommand)]
+    Verify(verify::Command),
+    /// See a claim that lies convicted, move by move, on a chain made for it
+    Dispute(dispute::Options),
     /// What your shell needs to complete our commands: `starling completions bash > …`
     Completions {
         /// Your shell
@@ -100,6 +107,8 @@ fn main() -> ExitCode {
         Command::Model(command) => model::run(&command),
         Command::Chat(options) => chat::run(&options),
         Command::Assist(command) => assist::run(&command),
+        Command::Verify(command) => verify::run(&command),
+        Command::Dispute(options) => dispute::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

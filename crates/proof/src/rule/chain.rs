@@ -110,7 +110,13 @@ fn along(record: &Record, element: u64, step: u64) -> u64 {
     (element / inner * n + step) * inner + element % inner
 }
 
-pub(super) fn run(record: &Record, element: u64, block: u64, state: &[u32], reads: &[u32]) -> Option<Vec<u32>> {
+pub(super) fn run(
+    record: &Record,
+    element: u64,
+    block: u64,
+    state: &[u32],
+    reads: &[u32],
+) -> Option<Vec<u32>> {
     let begin = begin(record);
     let last = block + 1 == blocks(record);
     if block >= blocks(record) || reads.len() as u64 != count(record, block) {
@@ -174,7 +180,7 @@ pub(super) fn run(record: &Record, element: u64, block: u64, state: &[u32], read
             let (own, i) = (reads[0], element % n);
             let before = |(j, x): &(u64, &u32)| above(**x, own) || (*j < i && !above(own, **x));
             let more = (from..).zip(&reads[1..]).filter(before).count();
-            Some(vec![state[0] + more as u32])
+            Some(vec![state[0].wrapping_add(more as u32)])
         }
         Opcode::Running => {
             let before = (element % record.operands[0].1.shape.last() as u64).saturating_sub(from);
@@ -228,7 +234,7 @@ fn halve(mut lanes: Vec<u32>) -> u32 {
 }
 
 /// Whether one number comes before another in descending order, NaN first.
-fn above(a: u32, b: u32) -> bool {
+pub(super) fn above(a: u32, b: u32) -> bool {
     let nan = |x: u32| x & 0x7fff_ffff > 0x7f80_0000;
     if nan(a) { !nan(b) } else { !nan(b) && scalar::compare(CompareFn::Lt, b, a) == 1 }
 }

@@ -103,7 +103,9 @@ fn value(record: &Record, element: u64, reads: &[u32]) -> Option<u32> {
         Opcode::Unit => Some(scalar::unit(*reads.first()?)),
         Opcode::ToFloat => Some(scalar::to_float(*reads.first()?)),
         Opcode::Unary => Some(scalar::unary(*UnaryFn::ALL.get(function)?, *reads.first()?)),
-        Opcode::Binary => Some(scalar::binary(*BinaryFn::ALL.get(function)?, *reads.first()?, *reads.get(1)?)),
+        Opcode::Binary => {
+            Some(scalar::binary(*BinaryFn::ALL.get(function)?, *reads.first()?, *reads.get(1)?))
+        }
         Opcode::Compare => Some(scalar::compare(*COMPARE.get(function)?, *reads.first()?, *reads.get(1)?)),
         Opcode::Int => scalar::int(*INT.get(function)?, *reads.first()?, *reads.get(1)?),
         Opcode::Fma => Some(scalar::fma(*reads.first()?, *reads.get(1)?, *reads.get(2)?)),
@@ -140,3 +142,26 @@ fn max(a: u32, b: u32) -> u32 {
     scalar::binary(BinaryFn::Max, a, b)
 }
 
+/// The ranks of a row's elements: what [`Opcode::Rank`] gives, all at once.
+pub(crate) fn ranks(row: &[u32]) -> Vec<u32> {
+    let mut order: Vec<usize> = (0..row.len()).collect();
+    order.sort_by(|a, b| {
+        let (x, y) = (row[*a], row[*b]);
+        chain::above(y, x).cmp(&chain::above(x, y)).then(a.cmp(b))
+    });
+    let mut ranks = vec![0; row.len()];
+    for (rank, i) in (0..).zip(order) {
+        ranks[i] = rank;
+    }
+    ranks
+}
+
+/// The sums before each of a row's elements: what [`Opcode::Running`] gives, all at once.
+pub(crate) fn running(row: &[u32]) -> Vec<u32> {
+    let before = |sum: &mut u32, x: &u32| {
+        let so_far = *sum;
+        *sum = add(so_far, *x);
+        Some(so_far)
+    };
+    row.iter().scan(0, before).collect()
+}

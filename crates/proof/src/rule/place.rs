@@ -56,7 +56,8 @@ impl Place<'_> {
         let (full, own) = (self.shape(), self.operand(operand));
         let offset = full.rank() - own.rank();
         let at = self.indices();
-        let along = |axis: usize| if own.dim(axis) == full.dim(axis + offset) { at[axis + offset] } else { 0 };
+        let along =
+            |axis: usize| if own.dim(axis) == full.dim(axis + offset) { at[axis + offset] } else { 0 };
         (0..own.rank()).fold(0, |i, axis| i * own.dim(axis) as u64 + along(axis))
     }
 
