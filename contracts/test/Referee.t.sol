@@ -170,6 +170,7 @@ contract RefereeTest is Records {
         r = record(25, 0, 0, f32(1, 1), some(f32(1, 513), f32(513, 1)));
         check(r, some(a, repeated(hex"30000000", 513)), hex"80000000");
         r = record(25, 0, 0, f32(1, 1), some(f32(1, 0), f32(0, 1)));
+        vm.assertEq(referee.blocks(r), 1);
         check(r, some("", ""), hex"00000000");
     }
 
