@@ -6,7 +6,7 @@ use exact::Device;
 
 use crate::error::Error;
 use crate::helper::{Assistant, Nerve};
-use crate::home::{name_of, sessions_in};
+use crate::home::sessions_in;
 use crate::learn::{Outcome, learn};
 use crate::net::Weights;
 use crate::recording::Recording;
@@ -70,7 +70,7 @@ pub fn evaluate(
                 }
             }
             let evaluated = Evaluated {
-                name: name_of(&path),
+                name: path.strip_prefix(folder).unwrap_or(&path).display().to_string(),
                 player: player.clone(),
                 before: if knowing == Knowing::Nothing { 0 } else { sessions.len() },
                 assistant: score(&recording, &mut Helper::Assistant(&mut assistant))?,

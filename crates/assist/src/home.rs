@@ -15,6 +15,8 @@ use crate::robin;
 
 /// How files of sessions end.
 const ENDING: &str = ".jsonl.zst";
+/// How files of sessions end that are not compressed.
+const PLAIN: &str = ".jsonl";
 /// The most sessions that are looked at, the latest by name.
 const MOST_SESSIONS: usize = 1000;
 
@@ -42,9 +44,13 @@ impl Home {
         Recorder::new(&self.folder.join("sessions").join(format!("{name}{ENDING}")), header)
     }
 
-    /// Takes a recording in that was made elsewhere.
+    /// Takes a recording in that was made elsewhere. One that is here already stays as it is, and that is an error.
     pub fn keep(&self, name: &str, recording: &Recording) -> Result<(), Error> {
-        recording.save(&self.folder.join("sessions").join(format!("{name}{ENDING}")))
+        let path = self.folder.join("sessions").join(format!("{name}{ENDING}"));
+        if path.exists() {
+            return Err(Error::file("keeping", &path, std::io::ErrorKind::AlreadyExists.into()));
+        }
+        recording.save(&path)
     }
 
     fn own_weights(&self) -> PathBuf {
@@ -117,17 +123,26 @@ pub fn read_weights(path: &Path) -> Result<Weights, Error> {
 /// A session's name: its file's, without the ending.
 pub fn name_of(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    name.strip_suffix(ENDING).map_or(name.clone(), str::to_owned)
+    name.strip_suffix(ENDING).or(name.strip_suffix(PLAIN)).map_or(name.clone(), str::to_owned)
 }
 
-/// The sessions in a folder, the oldest first by their names.
+/// How deep folders are looked into.
+const DEPTH: usize = 4;
+
+/// The sessions in a folder and those in it, in the order of their names. Recordings that are not compressed count as well.
 pub fn sessions_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = fs::read_dir(folder).map_err(|why| Error::file("looking into", folder, why))?;
     let mut all = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|why| Error::file("looking into", folder, why))?.path();
-        if path.to_string_lossy().ends_with(ENDING) {
-            all.push(path);
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let wrong = |why| Error::file("looking into", &folder, why);
+        for entry in fs::read_dir(&folder).map_err(wrong)? {
+            let entry = entry.map_err(wrong)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type().map_err(wrong)?.is_dir() {
+                folders.extend((depth < DEPTH).then(|| (entry.path(), depth + 1)));
+            } else if name.ends_with(ENDING) || name.ends_with(PLAIN) {
+                all.push(entry.path());
+            }
         }
     }
     all.sort();
@@ -146,6 +161,7 @@ mod tests {
         let home = Home::open(&folder.path().join("assist")).unwrap();
         let sessions = repeaters(Part::Lessons, 3, 1, 2).remove(0).sessions;
         home.keep("2", &sessions[1]).unwrap();
+        assert!(home.keep("2", &sessions[0]).is_err(), "it is here already");
         let mut recorder = home.record("1", &sessions[0].header).unwrap();
         for event in &sessions[0].events {
             recorder.record(event).unwrap();
@@ -159,6 +175,13 @@ mod tests {
         let weights = Weights::first(3);
         home.set_weights(&weights).unwrap();
         assert_eq!(home.weights().unwrap(), (weights.clone(), true));
+        fs::create_dir(folder.path().join("assist/sessions/more")).unwrap();
+        let plain = folder.path().join("assist/sessions/more/3.jsonl");
+        fs::write(&plain, sessions[1].to_lines().unwrap()).unwrap();
+        fs::write(folder.path().join("assist/sessions/more/notes.txt"), "").unwrap();
+        assert_eq!(names(), ["1", "2", "3"]);
+        assert_eq!(Recording::open(&plain).unwrap(), sessions[1]);
+        home.forget_session("3").unwrap();
         home.forget_session("1").unwrap();
         assert!(home.forget_session("1").is_err());
         assert_eq!(names(), ["2"]);

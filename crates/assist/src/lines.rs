@@ -237,10 +237,11 @@ impl Recording {
         Ok(out)
     }
 
-    /// The recording in these bytes of a `session.jsonl.zst`. A file that was cut short is read as far as it goes.
+    /// The recording in these bytes of a `session.jsonl.zst`, or of the same lines as they are. A file of frames that was cut short is
+    /// read as far as it goes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Recording, Error> {
-        let whole = unpack(bytes)?;
-        let text = match std::str::from_utf8(&whole) {
+        let unpacked = if bytes.first() == Some(&b'{') { None } else { Some(unpack(bytes)?) };
+        let text = match std::str::from_utf8(unpacked.as_deref().unwrap_or(bytes)) {
             Ok(text) => text,
             Err(why) => return Err(Error::Recording { why: format!("it is no text: {why}") }),
         };
@@ -403,6 +404,7 @@ mod tests {
         let recording = recording();
         assert_eq!(Recording::from_lines(&recording.to_lines().unwrap()).unwrap(), recording);
         assert_eq!(Recording::from_bytes(&recording.to_bytes().unwrap()).unwrap(), recording);
+        assert_eq!(Recording::from_bytes(recording.to_lines().unwrap().as_bytes()).unwrap(), recording);
         assert!(recording.to_bytes().unwrap().len() < recording.to_lines().unwrap().len() / 3);
     }
 

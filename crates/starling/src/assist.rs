@@ -63,7 +63,7 @@ impl Place {
 /// Which recordings, and what the assistant may know.
 #[derive(Args)]
 pub(crate) struct Eval {
-    /// A folder of recordings (`*.jsonl.zst`)
+    /// A folder of recordings (`*.jsonl.zst`, `*.jsonl`), those in its folders included
     #[arg(long, value_name = "FOLDER")]
     sessions: PathBuf,
     /// What it knows of the player: nothing, the player's sessions before, or those and what was learned after each
@@ -135,7 +135,7 @@ pub(crate) struct Import {
 /// What to take in.
 #[derive(Args)]
 pub(crate) struct Keep {
-    /// Recordings (`*.jsonl.zst`)
+    /// Recordings (`*.jsonl.zst`, `*.jsonl`)
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -206,7 +206,7 @@ fn eval(options: &Eval) -> Done {
     }
     if all.is_empty() {
         let folder = options.sessions.display();
-        return Err(format!("no recordings in {folder}: their names end with .jsonl.zst").into());
+        return Err(format!("no recordings in {folder}: their names end with .jsonl.zst or .jsonl").into());
     }
     let sum = |of: fn(&assist::Evaluated) -> &Score| {
         all.iter().fold(Score::default(), |sum, one| sum.plus(of(one)))
