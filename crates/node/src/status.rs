@@ -15,6 +15,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a node is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
     /// When this was so, in seconds since 1970.
     pub at: u64,
@@ -59,7 +60,8 @@ impl Status {
         serde_json::from_slice(&bytes).map_err(|why| Error::Damaged { file, why: why.to_string() })
     }
 
-    fn take(&mut self, report: &Report) {
+    /// Takes a report in.
+    pub(crate) fn take(&mut self, report: &Report) {
         match report {
             Report::Started { peer, process, swarm, .. } => {
                 (self.peer, self.process, self.swarm) = (peer.clone(), *process, swarm.clone());
