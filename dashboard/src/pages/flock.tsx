@@ -76,8 +76,9 @@ function Sky({ nodes, chosen, choose }: { nodes: readonly Node[]; chosen: string
         const [from, to] = [places.get(a), places.get(b)];
         if (!from || !to) return null;
         const lit = chosen !== null && nodes.some((node) => node.name === chosen && (node.status.peer === a || node.status.peer === b));
+        const apart = nodes.some((node) => node.alone && (node.status.peer === a || node.status.peer === b));
         return (
-          <line key={a + b} x1={from.x} y1={from.y} x2={to.x} y2={to.y} class={`link${lit ? " lit" : ""}`}>
+          <line key={a + b} x1={from.x} y1={from.y} x2={to.x} y2={to.y} class={`link${lit ? " lit" : ""}${apart ? " apart" : ""}`}>
             <title>{latency === null ? "connected" : `${latency.toFixed(1)} ms there and back`}</title>
           </line>
         );

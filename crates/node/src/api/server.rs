@@ -326,7 +326,6 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::super::Dashboard;
-    use super::*;
     use crate::report::Report;
 
     async fn serve(folder: &Path) -> (Dashboard, SocketAddr) {
