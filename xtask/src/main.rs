@@ -65,6 +65,7 @@ Other people's software against ours (downloads it into target/ the first time)
       chain             the embedded chain against Anvil: transfers, receipts, starting again
       net               gossip among 50 nodes, a swarm of 200 with comings and goings, joining
       swarm             eight wrens together and alone, five seeds, with intervals and a plot in target/bench/swarm.svg
+      assist            what the building assistant saves players it never met, and gets wrong, with ablations
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chain::{Account, Chain, Identity, Key, Patience};
+use chain::{Account, Chain, Identity, Key, Money, Patience};
 use net::blob::{Blobs, Store, Uploads};
 use net::{Config, Handle, Message, Network, PeerId, Subscription, TopicRules};
 use swarm::{Beacon, Charter, Effect, Entry, Event, Finding, Memory, NodeId, Play, Seed, Verdict};
@@ -21,6 +21,7 @@ use crate::invite::{Invite, Place};
 use crate::journal::Journal;
 use crate::ledger::{Deed, Ledger, Word};
 use crate::mind::{Job, Mind, Thought};
+use crate::owner::Owner;
 use crate::pace::Pace;
 use crate::report::{Report, hex};
 use crate::status::Notes;
@@ -33,8 +34,6 @@ const TOPIC: &str = "rounds/1";
 const READY: &str = "ready/1";
 /// How often it is looked whether time has come for something.
 const TICK: Duration = Duration::from_millis(100);
-/// The most that blobs take on the disk.
-const BLOB_BYTES: u64 = 1 << 30;
 /// How long a node listens that hears nobody.
 const LISTENS_ALONE_MS: u64 = 100;
 /// Who joins in a later round than this has missed something.
@@ -50,6 +49,8 @@ const LIMIT_PENDING: usize = 4096;
 const LIMIT_NAMES: usize = 16 << 10;
 /// How long a chain that does not answer at the start is asked again, before rounds go by the clock.
 const CHAIN_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a chain's gift to a newcomer may take.
+const GIFT: Duration = Duration::from_secs(10);
 /// How long what is under way may take when the node leaves.
 const LAST_ROUND: Duration = Duration::from_secs(20);
 
@@ -94,7 +95,11 @@ pub async fn join(
     let charter = options.invite.charter.clone();
     let folder = options.home.swarm(&charter.id())?;
     let played = if options.alone { by_itself(&charter) } else { charter.clone() };
-    let (mind, thoughts, woken) = Mind::wake(&played, &folder, options.threads, options.memory_bytes)?;
+    let owner = Owner::open(options.home.folder())?;
+    let limits = owner.limits();
+    let threads = limits.threads.map_or(options.threads, |most| options.threads.min(most.into()));
+    let memory = limits.memory_mib.map_or(options.memory_bytes, |most| options.memory_bytes.min(most << 20));
+    let (mind, thoughts, woken) = Mind::wake(&played, &folder, threads, memory)?;
     let peer = PeerId::from_public_key(&options.identity.peer().public())?;
     let me = NodeId::of(peer.public_key());
     let newcomer = || Memory::new(played.id(), me, Seed(net::new_secret()));
@@ -124,7 +129,11 @@ pub async fn join(
     let handle = start_network(&options, &charter, folder.join("peers"))?;
     let addresses = handle.until_listening().await?.iter().map(ToString::to_string).collect();
     reports.tell(Report::Listening { addresses }).await;
-    let blobs = Blobs::start(&handle, Store::open(&folder.join("blobs"), BLOB_BYTES)?, Uploads::default())?;
+    let blobs = Blobs::start(
+        &handle,
+        Store::open(&folder.join("blobs"), limits.blobs_mib << 20)?,
+        Uploads::default(),
+    )?;
     let shelf = Shelf::default();
     shelf.put(woken.weights);
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
@@ -183,6 +192,7 @@ pub async fn join(
         part: Part::default(),
         peers: None,
         watch: Watch::new(options.home.folder()),
+        owner,
     };
     node.run(unfinished.effects, thoughts, subscription, paces, words, stop).await
 }
@@ -239,6 +249,8 @@ struct Node {
     /// What was last told of the connections.
     peers: Option<(usize, Vec<String>)>,
     watch: Watch,
+    /// What the machine's owner lets it have, and whether it may work.
+    owner: Owner,
 }
 
 /// What this node did in the round, for its report.
@@ -277,7 +289,13 @@ impl Node {
         let mut stop = pin!(stop);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.mind.put(Job::Examine { round: self.journal.flock().round().unwrap_or(0), count: EXAM });
+        self.heed();
+        match self.owner.rest() {
+            Some(rest) => self.tell(Report::Rests { why: rest.to_string() }).await,
+            None => {
+                self.mind.put(Job::Examine { round: self.journal.flock().round().unwrap_or(0), count: EXAM });
+            }
+        }
         for effect in unfinished {
             self.apply(effect).await?;
         }
@@ -317,8 +335,36 @@ impl Node {
 
     fn leave(&mut self) -> Result<()> {
         self.leaving = Some(Instant::now());
-        self.mind.put(Job::Examine { round: self.learned, count: EXAM });
+        self.mind.hurry();
+        if self.owner.rest().is_none() {
+            self.mind.put(Job::Examine { round: self.learned, count: EXAM });
+        }
         self.save()
+    }
+
+    /// Sets what can be set while it runs to what the owner lets it have.
+    fn heed(&self) {
+        let limits = self.owner.limits();
+        self.mind.set_share(limits.cpu_percent);
+        let rate = |kib: Option<u64>| kib.map(|kib| kib.saturating_mul(1 << 10));
+        self.blobs.set_rates(rate(limits.upload_kib_per_second), rate(limits.download_kib_per_second));
+    }
+
+    /// Looks whether the owner has changed his mind, or the machine is busy.
+    async fn look_after_owner(&mut self) {
+        let seen = self.owner.look();
+        if seen.limits {
+            self.heed();
+        }
+        if let Some(wrong) = seen.wrong {
+            let part = "limits".to_owned();
+            self.tell(wrong.map_or(Report::Well { part: part.clone() }, |why| Report::Trouble { part, why }))
+                .await;
+        }
+        if seen.rest {
+            let rest = self.owner.rest().map(|rest| Report::Rests { why: rest.to_string() });
+            self.tell(rest.unwrap_or(Report::Works)).await;
+        }
     }
 
     async fn step(&mut self, event: Event) -> Result<()> {
@@ -338,7 +384,8 @@ impl Node {
         for report in self.watch.look(&self.handle, self.alone) {
             self.tell(report).await;
         }
-        if self.leaving.is_none() {
+        self.look_after_owner().await;
+        if self.leaving.is_none() && self.owner.rest().is_none() {
             match self.rounds {
                 Rounds::OfChain if !self.alone && self.pace.is_time(self.newest) => {
                     // A ledger that is too busy to hear it is told again.
@@ -366,17 +413,21 @@ impl Node {
         }
         self.newest = self.newest.max(round);
         self.pace.opened();
-        if self.leaving.is_some() {
+        if self.leaving.is_some() || self.owner.rest().is_some() {
             return Ok(());
         }
         self.tell(Report::Opened { round }).await;
         self.step(Event::Opened { round, seed }).await
     }
 
-    /// Says that this node is ready for another round. The one that hears nobody says so too: it is to have as many rounds.
+    /// Says that this node is ready for another round, if it was its turn to speak. The one that hears nobody says so too: it is to have as many rounds.
     async fn ready(&mut self) {
-        self.pace.ready(self.peer, self.newest);
-        let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        let (all, me) = self.journal.flock().speaks().unwrap_or((true, true));
+        self.pace.draws(!all);
+        self.pace.ready(me.then_some(self.peer), self.newest);
+        if me {
+            let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        }
     }
 
     async fn word(&mut self, word: Word) -> Result<()> {
@@ -590,7 +641,8 @@ impl Node {
             }
             Effect::Done { round } => {
                 self.learned = round;
-                if self.done.is_multiple_of(SAVE_EVERY) {
+                let logs = self.owner.limits().logs_mib << 20;
+                if self.done.is_multiple_of(SAVE_EVERY) || self.journal.is_long(logs) {
                     self.save()?;
                 }
             }
@@ -675,6 +727,11 @@ impl Reports {
     /// Whoever reads may be slow; if nobody does, the node goes on.
     async fn tell(&mut self, report: Report) {
         self.notes.take(&report);
+        match (&report, report.sentence()) {
+            (Report::Trouble { .. }, Some(sentence)) => tracing::warn!("{sentence}"),
+            (_, Some(sentence)) => tracing::info!("{sentence}"),
+            _ => {}
+        }
         let _ = self.to.send(report).await;
     }
 }
@@ -737,6 +794,14 @@ async fn try_place(
     }
     let account = Account::open(&chain, options.identity.wallet(), Some(options.home.folder()))?;
     let key = options.identity.peer();
+    if chain.money() == Money::Private && chain.balance(account.address()).await?.0 == 0 {
+        // Somebody's own chain may give newcomers what they need. If it does not, that is said below.
+        match tokio::time::timeout(GIFT, chain.beg(account.address())).await {
+            Ok(Ok(())) => tracing::info!("the chain gave this wallet what it needs to begin"),
+            Ok(Err(why)) => tracing::info!(%why, "nothing was given"),
+            Err(_) => tracing::info!("nothing was given in time"),
+        }
+    }
     match Ledger::join(account, key, swarm, charter.id(), folder, words.clone()).await {
         // Who has no money learns and shares all the same.
         Err(Error::Chain(why @ chain::Error::NeedsFunds { .. })) => {

@@ -217,6 +217,13 @@ pub enum Report {
         /// With what.
         part: String,
     },
+    /// It begins no round for now: its owner's limits.
+    Rests {
+        /// Why, and how to lift that.
+        why: String,
+    },
+    /// It works again.
+    Works,
     /// It ends.
     Ended {
         /// The last round it took part in.
@@ -354,6 +361,8 @@ impl Report {
             Report::Paid { round, credits } => format!("paid {credits} credits for round {round}"),
             Report::Trouble { part, why } => format!("{part}: {why}"),
             Report::Well { part } => format!("{part}: well again"),
+            Report::Rests { why } => format!("rests: {why}"),
+            Report::Works => "works again".to_owned(),
             Report::Ended { round } => format!("leaves after round {round}"),
             Report::Said { words } => words.clone(),
             Report::Gone => "its process has ended".to_owned(),

@@ -8,13 +8,6 @@ use std::time::Duration;
 use clap::Args;
 use net::{Address, Config, Network, Reachability, State, SwarmId, listen_on};
 
-/// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(std::io::stdout(), $($line)*)?
-    };
-}
-
 /// Where it looks.
 #[derive(Args)]
 pub(crate) struct Options {

@@ -11,13 +11,6 @@ use serde_json::json;
 
 type Done = Result<(), Box<dyn Error>>;
 
-/// Prints a line, or says why it could not.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(std::io::stdout(), $($line)*)?
-    };
-}
-
 /// Where the keys are and how they are opened.
 #[derive(Args)]
 pub(crate) struct Home {

@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Serve the dashboard here; where others can reach the address, they need the token that is printed
     #[arg(long, value_name = "ADDRESS")]
     dashboard: Option<SocketAddr>,
+    /// What is written into `node.log` in its home: a level, or levels by crate, as in `warn,node=debug`
+    #[arg(long, value_name = "LEVELS", default_value = node::logs::USUAL)]
+    log: String,
     /// Leave when standard input ends
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
@@ -70,8 +73,10 @@ async fn take_part(options: &Options) -> Result<(), Box<dyn Error>> {
     };
     let threads =
         options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let home = node::Home::open(&options.home.folder()?)?;
+    node::logs::begin(home.folder(), &options.log)?;
     let node = Node {
-        home: node::Home::open(&options.home.folder()?)?,
+        home,
         identity: options.home.identity()?,
         invite,
         listen: if options.loopback { Listen::Loopback } else { Listen::Port(options.port) },

@@ -16,6 +16,7 @@ mod guard;
 mod money;
 #[cfg(test)]
 mod openapi;
+mod owner;
 mod server;
 mod state;
 mod steps;
@@ -38,6 +39,7 @@ use money::Treasury;
 pub use feed::{Missed, Told};
 pub use guard::Token;
 pub use money::{Account, Contract, Money, Sent};
+pub use owner::{Change, Limit, Line};
 pub use state::{Audit, Checked, Deed, Exam, Node, Opened, Paid, Point, Samples, State as Nodes, Vitals};
 pub use steps::Step;
 

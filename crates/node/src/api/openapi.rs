@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::feed::{Missed, Told};
 use super::server::{OPENAPI, Problem};
 use super::state::State;
-use super::{Money, Step};
+use super::{Change, Limit, Line, Money, Step};
 
 /// When this is set, the committed document is written anew.
 const WRITE: &str = "WRITE_OPENAPI";
@@ -59,6 +59,30 @@ fn document() -> Value {
         ],
         &[400, 404, 503],
     );
+    let node = || path("node", "a node's name", &json!({"type": "string"}));
+    let limits = get::<Vec<Limit>>(
+        &mut schemas,
+        "The owner's limits",
+        "What of the machine the node may have, and when.",
+        vec![node()],
+        &[400, 404, 503],
+    );
+    let mut change = get::<Vec<Limit>>(
+        &mut schemas,
+        "The limits as they are now",
+        "Changes one of them. A node that runs heeds it within a second or two.",
+        vec![node()],
+        &[400, 404, 413, 415, 503],
+    );
+    let body = schemas.subschema_for::<Change>().to_value();
+    change["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": body}}});
+    let log = get::<Vec<Line>>(
+        &mut schemas,
+        "The log's last lines",
+        "What the node has written into `node.log`, the oldest first.",
+        vec![node()],
+        &[404, 503],
+    );
     let mut stream = get::<Told>(
         &mut schemas,
         "Events as they come",
@@ -92,6 +116,8 @@ fn document() -> Value {
             "/api/v1/stream": {"get": stream},
             "/api/v1/money": {"get": money},
             "/api/v1/nodes/{node}/rounds/{round}": {"get": round},
+            "/api/v1/nodes/{node}/limits": {"get": limits, "post": change},
+            "/api/v1/nodes/{node}/log": {"get": log},
         },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -118,7 +144,9 @@ fn get<T: JsonSchema>(
     });
     for status in problems {
         let why = match status {
-            400 => "Something of the question is no number.",
+            400 => "Something of the question makes no sense.",
+            413 => "It is too long.",
+            415 => "It is sent as something else.",
             404 => "There is none.",
             _ => "It cannot be read now.",
         };

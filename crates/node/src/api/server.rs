@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -16,13 +17,15 @@ use chain::embedded::Bounded;
 use futures_util::stream;
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::assets::{ASSETS, Asset};
 use super::feed::{Feed, Missed};
 use super::guard::Refusal;
+use super::owner::Change;
 use super::steps::{self, Step};
-use super::{PATIENCE, SEATS, Site, money};
+use super::{PATIENCE, SEATS, Site, money, owner};
+use crate::error::Error;
 use crate::home::Home;
 
 /// Events of one answer, and of one reading of the stream.
@@ -32,6 +35,8 @@ const AT_ONCE: usize = 256;
 const PULSE: Duration = Duration::from_secs(15);
 /// Rounds that are worked out again at the same time.
 const REPLAYS: usize = 1;
+/// The longest body of a question.
+const LIMIT_BODY: usize = 4 << 10;
 /// The API's document, which a test makes of the types.
 pub(crate) const OPENAPI: &str = include_str!("../../../../dashboard/openapi.json");
 
@@ -47,18 +52,23 @@ pub(crate) struct Problem {
 struct Shop {
     site: Arc<Site>,
     replays: Arc<Semaphore>,
+    /// Limits are read, changed and written by one at a time.
+    changes: Arc<Mutex<()>>,
 }
 
 /// Answers until it is aborted.
 pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
-    let shop = Shop { site, replays: Arc::new(Semaphore::new(REPLAYS)) };
+    let shop = Shop { site, replays: Arc::new(Semaphore::new(REPLAYS)), changes: Arc::default() };
     let api = Router::new()
         .route("/api/v1/state", get(state))
         .route("/api/v1/events", get(events))
         .route("/api/v1/stream", get(follow))
         .route("/api/v1/money", get(money_now))
         .route("/api/v1/nodes/{node}/rounds/{round}", get(round))
+        .route("/api/v1/nodes/{node}/limits", get(limits).post(change))
+        .route("/api/v1/nodes/{node}/log", get(log))
         .route("/api/v1/openapi.json", get(openapi))
+        .route("/metrics", get(metrics))
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing)
         .layer(from_fn_with_state(shop.clone(), check_api));
@@ -188,11 +198,9 @@ async fn round(State(shop): State<Shop>, Path((node, number)): Path<(String, Str
     let Ok(number) = number.parse::<u64>() else {
         return problem(StatusCode::BAD_REQUEST, "a round is a number");
     };
-    let Some(home) = shop.site.home(&node) else {
-        return problem(
-            StatusCode::NOT_FOUND,
-            "no node of that name tells of itself here: /api/v1/state lists them",
-        );
+    let home = match home(&shop, &node) {
+        Ok(home) => home,
+        Err(none) => return *none,
     };
     let Ok(_seat) = shop.replays.acquire().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -210,6 +218,68 @@ async fn round(State(shop): State<Shop>, Path((node, number)): Path<(String, Str
         Ok(steps) => json(&steps),
         Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
+}
+
+/// The home of a node that tells of itself here, or an answer that says that there is none.
+fn home(shop: &Shop, node: &str) -> Result<PathBuf, Box<Response>> {
+    let why = "no node of that name tells of itself here: /api/v1/state lists them";
+    shop.site.home(node).ok_or_else(|| Box::new(problem(StatusCode::NOT_FOUND, why)))
+}
+
+/// An answer that files were read for.
+fn from_files<T: Serialize>(found: crate::error::Result<T>) -> Response {
+    match found {
+        Ok(found) => json(&found),
+        Err(why @ Error::Limits { .. }) => problem(StatusCode::BAD_REQUEST, &why.to_string()),
+        Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, &why.to_string()),
+    }
+}
+
+async fn limits(State(shop): State<Shop>, Path(node): Path<String>) -> Response {
+    match home(&shop, &node) {
+        Ok(home) => from_files(owner::limits(&home)),
+        Err(none) => *none,
+    }
+}
+
+async fn change(State(shop): State<Shop>, Path(node): Path<String>, request: Request) -> Response {
+    // A form of another site's could not be of this kind.
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.starts_with("application/json")) {
+        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a change is sent as application/json");
+    }
+    let Ok(body) = to_bytes(request.into_body(), LIMIT_BODY).await else {
+        return problem(StatusCode::PAYLOAD_TOO_LARGE, "no change is as long as that");
+    };
+    let change: Change = match serde_json::from_slice(&body) {
+        Ok(change) => change,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, &format!("this is no change of a limit: {why}")),
+    };
+    match home(&shop, &node) {
+        Ok(home) => {
+            let _one_by_one = shop.changes.lock().await;
+            from_files(owner::change(&home, &change))
+        }
+        Err(none) => *none,
+    }
+}
+
+async fn log(State(shop): State<Shop>, Path(node): Path<String>) -> Response {
+    match home(&shop, &node) {
+        Ok(home) => from_files(owner::log(&home)),
+        Err(none) => *none,
+    }
+}
+
+/// What nodes count, as Prometheus reads it.
+async fn metrics(State(shop): State<Shop>) -> Response {
+    let text = shop.site.feed.state(|state| {
+        let of: Vec<_> =
+            state.nodes.iter().filter(|node| node.runs).map(|node| node.status.clone()).collect();
+        crate::metrics::render(&of)
+    });
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// Two numbers of the query; an answer that says so if one is there and none.
@@ -429,6 +499,34 @@ mod tests {
         let other = format!("GET /api/v1/stream?after=2&feed={}", feed + 1);
         let (_, body) = ask(address, &other, "", Some(r#"{"from":0,"to":601}"#)).await;
         assert!(body.contains("event: missed"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn an_owner_sets_limits_and_nobody_elses_page_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dashboard, address) = serve(folder.path()).await;
+        dashboard.adopt("1", folder.path());
+        let post = async |body: &str, headers: &str| {
+            let length = body.len();
+            let headers = format!("content-length: {length}\r\n{headers}\r\n{body}");
+            ask(address, "POST /api/v1/nodes/1/limits", &headers, Some("}")).await
+        };
+        let is_json = "content-type: application/json\r\n";
+        let (head, body) = post(r#"{"key":"paused","value":"true"}"#, is_json).await;
+        assert!(head.contains("200") && crate::Limits::read(folder.path()).unwrap().paused, "{head} {body}");
+        for (body, headers, status) in [
+            (r#"{"key":"paused","value":"false"}"#, "content-type: text/plain\r\n", "415"),
+            (r#"{"key":"cpu_percent","value":"0"}"#, is_json, "400"),
+            (r#"{"key":"paused"}"#, is_json, "400"),
+            (r#"{"key":"paused","value":"false"}"#, "origin: http://evil.example\r\n", "403"),
+        ] {
+            let (head, said) = post(body, headers).await;
+            assert!(head.contains(status) && said.contains("error"), "{body}: {head} {said}");
+        }
+        assert!(crate::Limits::read(folder.path()).unwrap().paused);
+        dashboard.tell("1", Report::Ended { round: 1 });
+        let (head, text) = ask(address, "GET /metrics", "", None).await;
+        assert!(head.contains("text/plain; version=0.0.4") && text.starts_with("# HELP"), "{head} {text}");
     }
 
     #[tokio::test]
