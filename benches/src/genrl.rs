@@ -126,7 +126,14 @@ fn ours(starling: &Path, model: &Path, home: &Path, rounds: usize) -> Result<Run
     })
 }
 
-fn genrl(python: &Path, script: &Path, model: &Path, folder: &Path, rounds: usize, sleeps: bool) -> Result<Run> {
+fn genrl(
+    python: &Path,
+    script: &Path,
+    model: &Path,
+    folder: &Path,
+    rounds: usize,
+    sleeps: bool,
+) -> Result<Run> {
     fs::create_dir_all(folder)?;
     let nodes = (0..NODES).map(|number| {
         let size = json!({
@@ -164,7 +171,9 @@ fn watch(
     let (mut bytes, mut heard, mut ended) = (0.0_f64, 0.0, 0.0);
     while nodes.len() < NODES || nodes.values().any(|ends| ends.len() < rounds) {
         let (at, line) = told.recv_timeout(PATIENCE).map_err(|_| "a node ended, or is stuck")?;
-        let Some((node, questions)) = serde_json::from_str(&line).ok().and_then(|line| read(&line)) else { continue };
+        let Some((node, questions)) = serde_json::from_str(&line).ok().and_then(|line| read(&line)) else {
+            continue;
+        };
         nodes.entry(node).or_default().push(at);
         (heard, ended) = (heard + questions, ended + 1.0);
         bytes = bytes.max(family.bytes());
@@ -185,10 +194,13 @@ impl Family {
     fn bytes(&self) -> f64 {
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(number) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(number) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
             let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
             // The name, in brackets, may hold anything.
-            let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+            let parent =
+                stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
             children.entry(parent.unwrap_or_default()).or_default().push(number);
         }
         let mut found: Vec<u32> = self.0.iter().map(Child::id).collect();
@@ -219,7 +231,8 @@ impl Drop for Family {
 fn share_of_memory(process: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kib: f64 = line.and_then(|rest| rest.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0.0);
+    let kib: f64 =
+        line.and_then(|rest| rest.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0.0);
     kib * 1024.0
 }
 

@@ -74,7 +74,8 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
         ),
     );
     let limits = Limits::default();
-    let base = WarmStart { steps: lessons, ..WarmStart::wren() }.run(&Device::cpu(2), limits, |_, _, _| Ok(()))?;
+    let base =
+        WarmStart { steps: lessons, ..WarmStart::wren() }.run(&Device::cpu(2), limits, |_, _, _| Ok(()))?;
     let start = f64::from(task.exam(&base, size.questions, Sampling::PLAIN, limits)?);
     let runs = all(&base, &size)?;
 

@@ -21,7 +21,8 @@ const SETTLING: u64 = 8;
 const SLOWEST: Duration = Duration::from_mins(1);
 
 pub(crate) fn bench(bench: &mut Bench) -> Result {
-    let (sizes, rounds): (&[usize], u64) = if bench.quick { (&[12, 60], 4) } else { (&[12, 25, 50, 100, 200], 12) };
+    let (sizes, rounds): (&[usize], u64) =
+        if bench.quick { (&[12, 60], 4) } else { (&[12, 25, 50, 100, 200], 12) };
     let mut charter = Charter { game: Play::Share { own: 2, foreign: 4 }, ..Charter::new() };
     charter.answers.samples = 4;
     (charter.round.period_ms, charter.round.stage_ms) = (PERIOD.as_millis() as u64, 1_500);
@@ -32,14 +33,28 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
     let parts = Arc::new(Parts::new(charter, tongue)?);
     bench.report.open(
         "voices",
-        &format!("messages that reach a node in a round, copies included; about {voices} nodes speak in a round"),
+        &format!(
+            "messages that reach a node in a round, copies included; about {voices} nodes speak in a round"
+        ),
     );
     let mut heard = BTreeMap::new();
     for &nodes in sizes {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let [new, copies] = runtime.block_on(run(&parts, nodes, rounds))?;
-        bench.report.figure(&format!("new messages, {nodes} nodes"), Unit::Cost("/round"), new, "all others", nodes as f64 - 1.0);
-        bench.report.figure(&format!("all copies, {nodes} nodes"), Unit::Cost("/round"), copies, "all others", nodes as f64 - 1.0);
+        bench.report.figure(
+            &format!("new messages, {nodes} nodes"),
+            Unit::Cost("/round"),
+            new,
+            "all others",
+            nodes as f64 - 1.0,
+        );
+        bench.report.figure(
+            &format!("all copies, {nodes} nodes"),
+            Unit::Cost("/round"),
+            copies,
+            "all others",
+            nodes as f64 - 1.0,
+        );
         heard.insert(nodes, copies);
     }
     // From the first size on at which not all speak.
@@ -49,7 +64,13 @@ pub(crate) fn bench(bench: &mut Bench) -> Result {
         return Ok(());
     };
     let logarithm = (most as f64).ln() / (first as f64).ln();
-    bench.report.figure(&format!("growth, {first} to {most} nodes"), Unit::Cost("x"), many / few, "the logarithm's", logarithm);
+    bench.report.figure(
+        &format!("growth, {first} to {most} nodes"),
+        Unit::Cost("x"),
+        many / few,
+        "the logarithm's",
+        logarithm,
+    );
     Ok(())
 }
 

@@ -48,7 +48,9 @@ pub enum Error {
         why: String,
     },
     /// What is no level of a log.
-    #[error("`{what}` are no levels for the log ({why}): write one of error, warn, info, debug and trace, or some by crate, as in warn,node=debug")]
+    #[error(
+        "`{what}` are no levels for the log ({why}): write one of error, warn, info, debug and trace, or some by crate, as in warn,node=debug"
+    )]
     Level {
         /// What was given.
         what: String,
@@ -60,6 +62,16 @@ pub enum Error {
     NoLog {
         /// The folder.
         folder: PathBuf,
+    },
+    /// An address that the dashboard was to be served at.
+    #[error(
+        "the dashboard cannot be served at {address} ({source}): name another with --dashboard, or port 0 for any that is free"
+    )]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// Something of the charter.
     #[error(transparent)]

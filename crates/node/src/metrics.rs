@@ -40,7 +40,9 @@ const METRICS: &[Metric] = &[
         s.right.map_or_else(Vec::new, |(_, right)| one(right))
     }),
     counter("starling_rounds_total", "Rounds it learned in.", |s| one(s.counts.rounds as f64)),
-    counter("starling_rewards_total", "The mean rewards of these rounds, added up.", |s| one(s.counts.rewards)),
+    counter("starling_rewards_total", "The mean rewards of these rounds, added up.", |s| {
+        one(s.counts.rewards)
+    }),
     counter("starling_answers_total", "Answers it learned from, by whose they were.", |s| {
         let of = |from, count: u64| labelled("from", from, count as f64, "");
         [of("itself", s.counts.own), of("others", s.counts.heard)].concat()
@@ -54,10 +56,14 @@ const METRICS: &[Metric] = &[
         let of = |found, count: u64| labelled("found", found, count as f64, "");
         [of("holds", s.counts.audits_held), of("lie", s.counts.audits_failed)].concat()
     }),
-    counter("starling_unheard_total", "How often it stopped listening to a peer that broke the rules.", |s| {
-        one(s.counts.unheard as f64)
+    counter(
+        "starling_unheard_total",
+        "How often it stopped listening to a peer that broke the rules.",
+        |s| one(s.counts.unheard as f64),
+    ),
+    counter("starling_troubles_total", "How often something was the matter.", |s| {
+        one(s.counts.troubles as f64)
     }),
-    counter("starling_troubles_total", "How often something was the matter.", |s| one(s.counts.troubles as f64)),
     counter("starling_payments_total", "How often it was paid.", |s| one(s.counts.payments as f64)),
     counter("starling_credits_total", "Credits it was paid.", |s| one(s.counts.credits)),
 ];
@@ -106,6 +112,9 @@ mod tests {
             learn_ms: 250,
             model: String::new(),
             resident_bytes: 1 << 20,
+            environments: Vec::new(),
+            answer_tokens: 2.0,
+            progress: None,
         };
         status.peer = peer.to_owned();
         status.swarm = "a \"strange\"\nname\\".to_owned();
@@ -113,7 +122,14 @@ mod tests {
             learned(1, 0.25),
             learned(2, 0.5),
             Report::Examined { round: 2, right: 0.75, asked: 256 },
-            Report::Audited { round: 1, peer: String::new(), holds: true, finding: String::new() },
+            Report::Audited {
+                round: 1,
+                peer: String::new(),
+                holds: true,
+                finding: String::new(),
+                answers: 3,
+                took_ms: 5,
+            },
             Report::Paid { round: 1, credits: "2.5".to_owned() },
             Report::Paid { round: 2, credits: "1.25".to_owned() },
         ] {

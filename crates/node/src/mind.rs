@@ -72,12 +72,17 @@ pub(crate) enum Thought {
     Learned {
         round: u64,
         weights: Weights,
+        /// What the last step told, if there was one.
+        progress: Option<lm::Progress>,
         took: Duration,
     },
     Audited {
         round: u64,
         peer: NodeId,
         finding: Finding,
+        /// Answers that were checked.
+        answers: usize,
+        took: Duration,
     },
     Examined {
         round: u64,
@@ -266,8 +271,9 @@ impl Thinker {
                 Some(Thought::Answered { round, stage, root, answers, took: begin.elapsed() })
             }
             Job::Learn { round, lessons } => {
-                self.pupil.learn(&lessons)?;
-                Some(Thought::Learned { round, weights: self.weights()?, took: begin.elapsed() })
+                let learned = self.pupil.learn(&lessons)?;
+                let progress = (learned.groups > 0).then_some(learned.progress);
+                Some(Thought::Learned { round, weights: self.weights()?, progress, took: begin.elapsed() })
             }
             Job::Redo { round, lessons, root } => {
                 self.pupil.learn(&lessons)?;
@@ -277,7 +283,8 @@ impl Thinker {
             }
             Job::Audit { round, peer, weights, claims } => {
                 let finding = self.audit(&weights, &claims)?;
-                Some(Thought::Audited { round, peer, finding })
+                let answers = claims.iter().map(|claim| claim.answers.len()).sum();
+                Some(Thought::Audited { round, peer, finding, answers, took: begin.elapsed() })
             }
             Job::Examine { round, count } => {
                 // As it answers in rounds, by chance.
@@ -341,7 +348,8 @@ mod tests {
 
     #[test]
     fn a_share_of_the_time_is_left_to_others() {
-        let leisure = Leisure { share: AtomicU8::new(100), hurried: Mutex::new(false), woken: Condvar::new() };
+        let leisure =
+            Leisure { share: AtomicU8::new(100), hurried: Mutex::new(false), woken: Condvar::new() };
         let took = Duration::from_secs(3);
         for (share, pause) in [(100, 0), (50, 3), (25, 9), (1, 297)] {
             leisure.share.store(share, Ordering::Relaxed);

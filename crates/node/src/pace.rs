@@ -34,7 +34,14 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 impl Pace {
     pub(crate) fn new(period: Duration) -> Pace {
-        Pace { period, ready: BTreeMap::new(), by_lot: false, opened: Instant::now(), since: None, said: None }
+        Pace {
+            period,
+            ready: BTreeMap::new(),
+            by_lot: false,
+            opened: Instant::now(),
+            since: None,
+            said: None,
+        }
     }
 
     /// Whether those who speak are drawn by lot.

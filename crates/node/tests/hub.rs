@@ -60,8 +60,12 @@ impl Server {
             let (size, hash) = (bytes.len(), Sha256::digest(bytes));
             match name.as_str() {
                 // What `git hash-object` says of it.
-                "config.json" => json!({"rfilename": name, "size": size, "blobId": "4a036f56bb619924ec4189bd84ed716c766971ae"}),
-                _ => json!({"rfilename": name, "size": size, "blobId": COMMIT, "lfs": {"sha256": node::hex(&hash), "size": size, "pointerSize": 134}}),
+                "config.json" => {
+                    json!({"rfilename": name, "size": size, "blobId": "4a036f56bb619924ec4189bd84ed716c766971ae"})
+                }
+                _ => {
+                    json!({"rfilename": name, "size": size, "blobId": COMMIT, "lfs": {"sha256": node::hex(&hash), "size": size, "pointerSize": 134}})
+                }
             }
         };
         json!({"sha": COMMIT, "siblings": self.files.iter().map(sibling).collect::<Vec<_>>(), "private": false})
@@ -87,15 +91,19 @@ impl Server {
             if let Some(lie) = nature.lie.filter(|_| name == "model.safetensors") {
                 bytes = lie;
             }
-            let range = head.lines().find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+            let range = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
             let from: Option<usize> = range.map(|range| range.trim_end_matches('-').parse().unwrap());
-            let cut = nature.breaks.filter(|(at, times)| *times > 0 && bytes.len() > *at).map(|(at, times)| {
-                self.nature.lock().unwrap().breaks = Some((at, times - 1));
-                at
-            });
+            let cut =
+                nature.breaks.filter(|(at, times)| *times > 0 && bytes.len() > *at).map(|(at, times)| {
+                    self.nature.lock().unwrap().breaks = Some((at, times - 1));
+                    at
+                });
             match from.filter(|_| !nature.whole) {
                 Some(from) => {
-                    let range = format!("content-range: bytes {from}-{}/{}\r\n", bytes.len() - 1, bytes.len());
+                    let range =
+                        format!("content-range: bytes {from}-{}/{}\r\n", bytes.len() - 1, bytes.len());
                     ("206 Partial Content", range, bytes[from..].to_vec(), cut)
                 }
                 None => ("200 OK", String::new(), bytes, cut),
@@ -103,7 +111,10 @@ impl Server {
         } else {
             ("404 Not Found", String::new(), Vec::new(), None)
         };
-        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{extra}\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{extra}\r\n",
+            body.len()
+        );
         let end = cut.map_or(body.len(), |at| at.min(body.len()));
         let _ = stream.write_all(&[head.as_bytes(), &body[..end]].concat()).await;
         let _ = stream.shutdown().await;
@@ -133,7 +144,12 @@ async fn a_model_comes_whole_and_once() {
         assert_eq!(std::fs::read(into.join(name)).unwrap(), server.files[name], "{name}");
     }
     assert!(!into.join("pytorch_model.bin").exists(), "what may hold programs is not fetched");
-    assert!(server.asked_for("/resolve/").iter().all(|head| head.to_lowercase().contains("authorization: bearer secret")));
+    assert!(
+        server
+            .asked_for("/resolve/")
+            .iter()
+            .all(|head| head.to_lowercase().contains("authorization: bearer secret"))
+    );
     // Again, only the list is asked for.
     let before = server.asked_for("/resolve/").len();
     pull(&address, &into).await.unwrap();
@@ -161,7 +177,10 @@ async fn what_breaks_off_goes_on_where_it_was() {
         let (server, address) = Server::start(nature).await;
         let into = tempfile::tempdir().unwrap();
         pull(&address, into.path()).await.unwrap();
-        assert_eq!(std::fs::read(into.path().join("model.safetensors")).unwrap(), server.files["model.safetensors"]);
+        assert_eq!(
+            std::fs::read(into.path().join("model.safetensors")).unwrap(),
+            server.files["model.safetensors"]
+        );
         let asked = server.asked_for("/model.safetensors");
         assert_eq!(asked.len(), 2);
         assert!(asked[1].to_lowercase().contains("range: bytes="), "{}", asked[1]);
@@ -172,11 +191,15 @@ async fn what_breaks_off_goes_on_where_it_was() {
 async fn a_later_run_goes_on_as_well() {
     let (server, address) = Server::start(Nature::default()).await;
     let into = tempfile::tempdir().unwrap();
-    std::fs::write(into.path().join("model.safetensors.part"), &server.files["model.safetensors"][..500_000]).unwrap();
+    std::fs::write(into.path().join("model.safetensors.part"), &server.files["model.safetensors"][..500_000])
+        .unwrap();
     pull(&address, into.path()).await.unwrap();
     let asked = server.asked_for("/model.safetensors");
     assert!(asked.len() == 1 && asked[0].to_lowercase().contains("range: bytes=500000-"), "{asked:?}");
-    assert_eq!(std::fs::read(into.path().join("model.safetensors")).unwrap(), server.files["model.safetensors"]);
+    assert_eq!(
+        std::fs::read(into.path().join("model.safetensors")).unwrap(),
+        server.files["model.safetensors"]
+    );
 }
 
 #[tokio::test]
@@ -188,10 +211,12 @@ async fn lies_are_not_kept() {
     let into = tempfile::tempdir().unwrap();
     let error = pull(&address, into.path()).await.unwrap_err();
     assert!(matches!(&error, HubError::Mismatch { file, .. } if file == "model.safetensors"), "{error}");
-    let left: Vec<_> = std::fs::read_dir(into.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(into.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["config.json"], "neither the lie nor a part of it");
 
-    let (_server, address) = Server::start(Nature { lie: Some([right, vec![0; 9]].concat()), ..Nature::default() }).await;
+    let (_server, address) =
+        Server::start(Nature { lie: Some([right, vec![0; 9]].concat()), ..Nature::default() }).await;
     let error = pull(&address, into.path()).await.unwrap_err();
     assert!(error.to_string().contains("more than the 1200000 bytes"), "{error}");
 }
@@ -230,7 +255,11 @@ async fn what_a_hub_says_is_checked_before_anything_is_fetched() {
         let error = hub.look(repo, revision, false).await.unwrap_err().to_string();
         assert!(error.contains(why), "{repo} {revision}: {error}");
     }
-    for (base, why) in [("http://example.org", "read and changed on the way"), ("ftp://127.0.0.1", "on the way"), ("hello", "no hub")] {
+    for (base, why) in [
+        ("http://example.org", "read and changed on the way"),
+        ("ftp://127.0.0.1", "on the way"),
+        ("hello", "no hub"),
+    ] {
         assert!(Hub::new(base, None).unwrap_err().to_string().contains(why), "{base}");
     }
 }

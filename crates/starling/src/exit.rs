@@ -23,13 +23,15 @@ const fn code(number: u8, name: &'static str, says: &'static str) -> Code {
 }
 
 pub(crate) const DONE: Code = code(0, "done", "all that was asked was done");
-pub(crate) const FAILED: Code = code(1, "failed", "something that has no number of its own; the message says what");
+pub(crate) const FAILED: Code =
+    code(1, "failed", "something that has no number of its own; the message says what");
 pub(crate) const USAGE: Code = code(2, "usage", "the command line was not understood");
 pub(crate) const INPUT: Code = code(3, "input", "an invite, a charter, an address or a value cannot be used");
 pub(crate) const FILE: Code = code(4, "file", "a file could not be read or written, or the disk is full");
 pub(crate) const DAMAGED: Code = code(5, "damaged", "a file is not what was written there");
 pub(crate) const IN_USE: Code = code(6, "in-use", "another process has the folder or the port");
-pub(crate) const NETWORK: Code = code(7, "network", "a peer or a server could not be reached, or said what cannot be used");
+pub(crate) const NETWORK: Code =
+    code(7, "network", "a peer or a server could not be reached, or said what cannot be used");
 pub(crate) const CHAIN: Code = code(8, "chain", "the chain could not be reached, or refused");
 pub(crate) const FUNDS: Code = code(9, "funds", "the wallet has too little money");
 pub(crate) const KEYS: Code = code(10, "keys", "a key could not be opened, read or made");

@@ -70,7 +70,11 @@ fn change(whose: &Whose, how: impl Fn(&Limits) -> Result<Limits, Box<dyn Error>>
         if whose.json {
             say!("{}", serde_json::json!({ "home": home, "limits": limits }));
         } else {
-            let state = if limits.paused { "is paused: `starling resume` lets it work again" } else { "may work within its limits" };
+            let state = if limits.paused {
+                "is paused: `starling resume` lets it work again"
+            } else {
+                "may work within its limits"
+            };
             say!("{} {state}", home.display());
         }
     }

@@ -163,10 +163,19 @@ fn pull(options: &Pull) -> Done {
     let listing = listing?;
     if options.json {
         let (commit, bytes) = (&listing.commit, listing.bytes());
-        say!("{}", serde_json::json!({ "model": listing.repo, "commit": commit, "folder": into, "bytes": bytes }));
+        say!(
+            "{}",
+            serde_json::json!({ "model": listing.repo, "commit": commit, "folder": into, "bytes": bytes })
+        );
         return Ok(());
     }
-    say!("{} at {}: {} in {} files", listing.repo, &listing.commit[..8], size(listing.bytes()), listing.files.len());
+    say!(
+        "{} at {}: {} in {} files",
+        listing.repo,
+        &listing.commit[..8],
+        size(listing.bytes()),
+        listing.files.len()
+    );
     say!("{}   `starling model show` looks into it, `starling chat` talks with it", into.display());
     Ok(())
 }
@@ -268,7 +277,8 @@ fn shape(config: &Config) -> String {
 /// Loads a model to be asked, as small as its files have it, with a bar for whoever watches.
 pub(crate) fn load(files: &Files, machine: &Machine) -> Done<Model> {
     let mut bar = Bar::default();
-    let model = files.load_packed(&machine.device(), machine.limits(), &mut |done, total| bar.show(done, total))?;
+    let model =
+        files.load_packed(&machine.device(), machine.limits(), &mut |done, total| bar.show(done, total))?;
     bar.end();
     Ok(model)
 }

@@ -111,7 +111,9 @@ mod tests {
         let voices = Voices(u32::MAX / 100);
         let mut spoke: Vec<Lot> = (1..=24).map(|i| Lot(u32::MAX / 2_400 * i)).collect();
         let bold = Lot(voices.0 * 2);
-        assert!(voices.might_speak(bold) && !voices.speaks(bold) && !voices.might_speak(Lot(voices.0 * 2 + 1)));
+        assert!(
+            voices.might_speak(bold) && !voices.speaks(bold) && !voices.might_speak(Lot(voices.0 * 2 + 1))
+        );
         spoke.extend([bold; 8]);
         let moved = voices.next(spoke, 24);
         assert!(moved.0 < voices.0 * 3 / 2 && moved.0 > voices.0 / 2, "{moved:?}");

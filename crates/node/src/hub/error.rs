@@ -12,7 +12,9 @@ pub enum HubError {
         text: String,
     },
     /// Not a hub's address.
-    #[error("`{text}` is no hub ({why}): an address that begins with https://, or with http:// on this machine")]
+    #[error(
+        "`{text}` is no hub ({why}): an address that begins with https://, or with http:// on this machine"
+    )]
     NotAHub {
         /// What was given.
         text: String,
@@ -46,7 +48,9 @@ pub enum HubError {
         why: String,
     },
     /// No model there.
-    #[error("{repo} has no files of a model that we read (config.json and safetensors): look at what it has with --all, or take another")]
+    #[error(
+        "{repo} has no files of a model that we read (config.json and safetensors): look at what it has with --all, or take another"
+    )]
     NoModel {
         /// Which.
         repo: String,
@@ -62,7 +66,9 @@ pub enum HubError {
         limit: u64,
     },
     /// A file that is not what the hub says it is.
-    #[error("{file} has hash {found}, and the hub names {expected}: it was not kept; fetch it again, or from elsewhere")]
+    #[error(
+        "{file} has hash {found}, and the hub names {expected}: it was not kept; fetch it again, or from elsewhere"
+    )]
     Mismatch {
         /// Which file.
         file: String,

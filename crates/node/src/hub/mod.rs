@@ -19,7 +19,8 @@ const NOTE: &str = ".starling.json";
 /// Whether a file is one of a model as we and `transformers` read it: its numbers as safetensors, its shape, its words. Older kinds of files, which
 /// may hold programs, are not.
 fn is_wanted(path: &str) -> bool {
-    const NAMES: &[&str] = &["merges.txt", "vocab.txt", "tokenizer.model", "chat_template.jinja", "README.md", "LICENSE"];
+    const NAMES: &[&str] =
+        &["merges.txt", "vocab.txt", "tokenizer.model", "chat_template.jinja", "README.md", "LICENSE"];
     let top = !path.contains('/');
     top && (path.ends_with(".safetensors") || path.ends_with(".json") || NAMES.contains(&path))
 }
@@ -27,7 +28,11 @@ fn is_wanted(path: &str) -> bool {
 /// Whether a path stays in the folder it is put in, on any system.
 fn is_inside(path: &str) -> bool {
     let plain = |part: &str| {
-        !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':']) && !part.contains(char::is_control)
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && !part.contains(['\\', ':'])
+            && !part.contains(char::is_control)
     };
     path.len() <= 256 && path.split('/').all(plain)
 }
@@ -49,10 +54,14 @@ mod tests {
 
     #[test]
     fn what_is_fetched_and_what_is_not() {
-        for path in ["config.json", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "merges.txt"] {
+        for path in
+            ["config.json", "model-00001-of-00002.safetensors", "model.safetensors.index.json", "merges.txt"]
+        {
             assert!(is_wanted(path), "{path}");
         }
-        for path in ["pytorch_model.bin", "onnx/model.onnx", "training_args.pt", "modeling.py", "a/config.json"] {
+        for path in
+            ["pytorch_model.bin", "onnx/model.onnx", "training_args.pt", "modeling.py", "a/config.json"]
+        {
             assert!(!is_wanted(path), "{path}");
         }
     }
@@ -62,7 +71,8 @@ mod tests {
         for path in ["config.json", "a/b.json", "..a"] {
             assert!(is_inside(path), "{path}");
         }
-        for path in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "C:x", "a\\b", "a\nb", &"x".repeat(300)] {
+        for path in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "C:x", "a\\b", "a\nb", &"x".repeat(300)]
+        {
             assert!(!is_inside(path), "{path:?}");
         }
         assert!(is_name("Qwen/Qwen3-0.6B") && is_name("a/b"));

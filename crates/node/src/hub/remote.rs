@@ -154,7 +154,10 @@ impl Hub {
             return Err(nonsense("its commit is none".to_owned()));
         }
         if model.siblings.len() > LIMIT_FILES {
-            return Err(nonsense(format!("it names {} files, and no model has so many", model.siblings.len())));
+            return Err(nonsense(format!(
+                "it names {} files, and no model has so many",
+                model.siblings.len()
+            )));
         }
         let mut files = Vec::new();
         for Sibling { rfilename: path, size, blob_id, lfs } in model.siblings {
@@ -162,7 +165,9 @@ impl Hub {
                 continue;
             }
             let (size, sum) = match (lfs, size, blob_id) {
-                (Some(lfs), ..) => (Some(lfs.size), Some(Sum::Sha256(lfs.sha256)).filter(|sum| sum.is_hash())),
+                (Some(lfs), ..) => {
+                    (Some(lfs.size), Some(Sum::Sha256(lfs.sha256)).filter(|sum| sum.is_hash()))
+                }
                 (None, size, blob) => (size, blob.map(Sum::Git).filter(Sum::is_hash)),
             };
             let (true, Some(size), Some(sum)) = (is_inside(&path), size, sum) else {
@@ -197,7 +202,8 @@ impl Hub {
             .await?;
             before += file.size;
         }
-        Pulled { repo: listing.repo.clone(), commit: listing.commit.clone(), files: listing.files.clone() }.write(into)
+        Pulled { repo: listing.repo.clone(), commit: listing.commit.clone(), files: listing.files.clone() }
+            .write(into)
     }
 
     async fn fetch(

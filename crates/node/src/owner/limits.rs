@@ -94,12 +94,24 @@ const fn at_start(key: &'static str, says: &'static str, example: &'static str) 
 /// Every limit, in the order of the file.
 pub const LIMITS: &[About] = &[
     about("paused", "whether it rests until `starling resume`", "true"),
-    about("hours", "the hours it may begin rounds in, by this machine's clock", "\"22:00-07:00, 12:00-13:00\""),
+    about(
+        "hours",
+        "the hours it may begin rounds in, by this machine's clock",
+        "\"22:00-07:00, 12:00-13:00\"",
+    ),
     about("only_when_idle", "whether it works only while other programs leave the machine idle", "true"),
-    about("cpu_percent", "the share of the time that it computes, 1 to 100: it pauses between pieces of work", "50"),
+    about(
+        "cpu_percent",
+        "the share of the time that it computes, 1 to 100: it pauses between pieces of work",
+        "50",
+    ),
     at_start("threads", "threads it computes with", "2"),
     at_start("memory_mib", "the most memory for the model and what it takes to learn, in mebibytes", "512"),
-    at_start("blobs_mib", "the most that weights of its own and of others take on the disk, in mebibytes", "1024"),
+    at_start(
+        "blobs_mib",
+        "the most that weights of its own and of others take on the disk, in mebibytes",
+        "1024",
+    ),
     about("logs_mib", "the most that its event logs take on the disk, in mebibytes", "1024"),
     about("upload_kib_per_second", "what it gives of weights to others, in kibibytes per second", "1024"),
     about("download_kib_per_second", "what it fetches of weights, in kibibytes per second", "4096"),
@@ -150,7 +162,8 @@ impl Limits {
             // What is no number and no truth is a text, with quotes around it or without.
             table.insert(key.to_owned(), one.unwrap_or_else(|| value.into()));
         }
-        let limits: Limits = table.try_into().map_err(|why: toml::de::Error| wrong(why.message().to_owned()))?;
+        let limits: Limits =
+            table.try_into().map_err(|why: toml::de::Error| wrong(why.message().to_owned()))?;
         limits.checked().map_err(wrong)
     }
 
@@ -233,7 +246,10 @@ impl FromStr for Hours {
             let (from, to) = span.split_once('-').ok_or_else(wrong)?;
             let (from, to) = (minute(from).ok_or_else(wrong)?, minute(to).ok_or_else(wrong)?);
             if from == to || spans.len() == LIMIT_SPANS {
-                return Err(format!("{}; each span ends at another time than it begins, and there are {LIMIT_SPANS} at most", wrong()));
+                return Err(format!(
+                    "{}; each span ends at another time than it begins, and there are {LIMIT_SPANS} at most",
+                    wrong()
+                ));
             }
             spans.push((from, to));
         }
@@ -311,7 +327,10 @@ mod tests {
     fn limits_are_set_one_by_one_and_lifted() {
         let none = Limits::default();
         let set = none.with("cpu_percent", "30").unwrap().with("hours", "8:00-9:30").unwrap();
-        assert_eq!((set.cpu_percent, set.hours.as_ref().map(ToString::to_string)), (30, Some("08:00-09:30".to_owned())));
+        assert_eq!(
+            (set.cpu_percent, set.hours.as_ref().map(ToString::to_string)),
+            (30, Some("08:00-09:30".to_owned()))
+        );
         assert_eq!(set.with("hours", "none").unwrap().with("cpu_percent", "none").unwrap(), none);
         for (key, value, why) in [
             ("cpu", "3", "there is no such limit"),

@@ -43,8 +43,7 @@ impl Load {
             if all == 0 {
                 return;
             }
-            let others =
-                now.busy.saturating_sub(last.busy).saturating_sub(now.own.saturating_sub(last.own));
+            let others = now.busy.saturating_sub(last.busy).saturating_sub(now.own.saturating_sub(last.own));
             let share = (others as f32 / all as f32).min(1.0);
             self.mean = Some(self.mean.map_or(share, |mean| mean + (share - mean) / MEMORY));
         }
@@ -66,8 +65,7 @@ impl Times {
 fn of_machine(stat: &str) -> Option<(u64, u64)> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     // Guests come after the eighth, and are in the first two already.
-    let ticks: Vec<u64> =
-        line.split_whitespace().take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let ticks: Vec<u64> = line.split_whitespace().take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
     let all: u64 = ticks.iter().sum();
     Some((all, all - ticks.get(3)? - ticks.get(4)?))
 }

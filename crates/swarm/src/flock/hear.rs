@@ -233,8 +233,7 @@ mod tests {
         let tongue = Tongue::wren(charter.answers.prompt, charter.answers.tokens);
         let parts = Arc::new(Parts::new(charter, tongue).unwrap());
         let (swarm, seed) = (parts.charter.id(), Seed([1; 32]));
-        let mut flock =
-            Flock::new(parts, Memory::new(swarm, NodeId::of(b"me"), Seed([2; 32]))).unwrap();
+        let mut flock = Flock::new(parts, Memory::new(swarm, NodeId::of(b"me"), Seed([2; 32]))).unwrap();
         flock.step(0, Event::Opened { round: 1, seed });
         let nodes: Vec<NodeId> = (0..40_u8).map(|i| NodeId::of(&[i])).collect();
         let voices = Voices(u32::MAX / 10);

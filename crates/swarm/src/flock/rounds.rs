@@ -93,7 +93,8 @@ impl Flock {
 
     /// Whether everyone has spoken in this stage who did so in the last round, and is still heard. Where not all speak, others do each time.
     fn all_spoke(&self, round: &Round) -> bool {
-        let Some(last) = self.last.as_ref().filter(|last| [last, round].iter().all(|r| r.facts.voices == Voices::ALL))
+        let Some(last) =
+            self.last.as_ref().filter(|last| [last, round].iter().all(|r| r.facts.voices == Voices::ALL))
         else {
             return false;
         };
