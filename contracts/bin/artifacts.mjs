@@ -25,15 +25,20 @@ const PLAN = [
   ["Crowd", ["${Jobs}"]],
   ["Reputation", ["${Agents}", "${Jobs}"]],
   ["Validation", ["${Agents}"]],
+  ["Referee", []],
+  ["Disputes", ["${Agents}", "${Bonds}", "${Validation}", "${Referee}"]],
 ];
+// Contracts of `test/` that tests in Rust call. They are deployed nowhere.
+const PROBES = ["Arithmetic"];
 const SALT = "0x" + keccak256("starling");
 
 // ---------------------------------------------------------------- compile
 
-const sources = Object.fromEntries(
-  fs.readdirSync(at("src")).filter((f) => f.endsWith(".sol")).sort()
-    .map((f) => [`src/${f}`, { content: fs.readFileSync(at("src", f), "utf8") }]),
-);
+const paths = [
+  ...fs.readdirSync(at("src")).filter((f) => f.endsWith(".sol")).sort().map((f) => `src/${f}`),
+  ...PROBES.map((name) => `test/${name}.sol`),
+];
+const sources = Object.fromEntries(paths.map((f) => [f, { content: fs.readFileSync(at(f), "utf8") }]));
 const settings = {
   optimizer: { enabled: true, runs: 10_000 },
   evmVersion: "cancun",
@@ -47,7 +52,7 @@ const find = (name) => {
 const output = JSON.parse(
   solc.compile(JSON.stringify({ language: "Solidity", sources, settings }), { import: find }),
 );
-const ours = (e) => e.sourceLocation?.file.startsWith("src/") ?? true;
+const ours = (e) => paths.includes(e.sourceLocation?.file ?? paths[0]);
 const complaints = (output.errors ?? []).filter((e) => e.severity === "error" || ours(e));
 for (const complaint of complaints) console.error(complaint.formattedMessage);
 if (complaints.length) process.exit(1);
@@ -63,8 +68,8 @@ const stripIds = (json) => json.replace(/(t_(?:contract|struct|enum|userDefinedV
 
 const files = {};
 const compiled = {};
-for (const [name] of PLAN) {
-  const contract = output.contracts[`src/${name}.sol`][name];
+for (const name of [...PLAN.map(([name]) => name), ...PROBES]) {
+  const contract = output.contracts[`${PROBES.includes(name) ? "test" : "src"}/${name}.sol`][name];
   compiled[name] = "0x" + contract.evm.bytecode.object;
   const artifact = {
     contractName: name,

@@ -18,7 +18,7 @@ const ROWS: &[&[&str]] = &[
 ];
 
 /// Tools of the developer: they may use anything, and nothing may use them.
-const TOOLS: &[&str] = &["bench", "conformance", "xtask"];
+const TOOLS: &[&str] = &["bench", "conformance", "conformance-contracts", "xtask"];
 
 /// Arrows that the rows would allow and the design does not: pure state machines, and what must stay at home.
 const NEVER: &[(&str, &[&str])] = &[

@@ -22,6 +22,9 @@ pub(crate) mod jobs {
 pub(crate) mod validation {
     alloy::sol! { #[sol(extra_derives(Debug))] Validation, "../../contracts/artifacts/Validation.json" }
 }
+pub(crate) mod disputes {
+    alloy::sol! { #[sol(extra_derives(Debug))] Disputes, "../../contracts/artifacts/Disputes.json" }
+}
 pub(crate) mod reputation {
     alloy::sol! { #[sol(extra_derives(Debug))] Reputation, "../../contracts/artifacts/Reputation.json" }
 }
@@ -49,6 +52,7 @@ pub(crate) fn reason(data: &[u8]) -> String {
         credit::Credit::CreditErrors,
         validation::Validation::ValidationErrors,
         reputation::Reputation::ReputationErrors,
+        disputes::Disputes::DisputesErrors,
     );
     format!("an error we do not know, {}", alloy::hex::encode_prefixed(&data[..data.len().min(36)]))
 }

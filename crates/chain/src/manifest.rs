@@ -65,6 +65,8 @@ const ARTIFACTS: &[(&str, &str)] = &[
     ("Crowd", include_str!("../../../contracts/artifacts/Crowd.json")),
     ("Reputation", include_str!("../../../contracts/artifacts/Reputation.json")),
     ("Validation", include_str!("../../../contracts/artifacts/Validation.json")),
+    ("Referee", include_str!("../../../contracts/artifacts/Referee.json")),
+    ("Disputes", include_str!("../../../contracts/artifacts/Disputes.json")),
 ];
 const PLAN: &str = include_str!("../../../contracts/artifacts/deploy.json");
 

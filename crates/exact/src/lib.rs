@@ -65,6 +65,7 @@ mod expand;
 mod memory;
 mod plan;
 mod program;
+pub mod scalar;
 mod session;
 mod shape;
 mod spec;
@@ -74,7 +75,7 @@ pub use device::Device;
 pub use error::Error;
 pub use program::op::{BinaryFn, CompareFn, IntFn, Op, ReduceFn, UnaryFn};
 pub use program::{
-    AdamState, AdamW, Builder, Element, MAX_ENCODED_BYTES, MAX_NAME_BYTES, MAX_OPERATIONS, Program,
+    AdamState, AdamW, Builder, Element, MAX_ENCODED_BYTES, MAX_NAME_BYTES, MAX_OPERATIONS, Node, Program,
     ProgramHash, RopeTables, Var,
 };
 pub use session::{Limits, Session, Traced};

@@ -1,5 +1,7 @@
 //! Learning: forward, loss, backward, clipping and optimiser as one program with one hash.
 
+use std::borrow::Cow;
+
 use exact::{Builder, Limits, Program, Session, Var};
 
 use crate::batch::Batch;
@@ -130,44 +132,29 @@ impl Learner {
     /// Learns from one batch. What cannot be learned from is refused before anything moves.
     pub fn learn(&mut self, batch: &Batch, lr: f32, muon_lr: f32) -> Result<Progress, Error> {
         self.check(batch)?;
-        let one = self.lesson.rows * self.lesson.tokens;
         let mut progress = Progress::default();
-        let mut any = false;
-        for from in (0..batch.ids.len()).step_by(one) {
-            let here = from..from + one;
-            if self.step.is_some() && batch.weights[here.clone()].iter().all(|w| *w == 0.0) {
-                continue;
-            }
-            any = true;
-            self.pass.write("ids", &batch.ids[here.clone()])?;
-            self.pass.write("targets", &batch.targets[here.clone()])?;
-            self.pass.write("weights", &batch.weights[here.clone()])?;
-            if let Objective::Improve(how) = self.lesson.objective {
-                self.pass.write("advantages", &batch.advantages[here.clone()])?;
-                self.pass.write("logps", &batch.logps[here.clone()])?;
-                if how.truncate.is_some() {
-                    self.pass.write("drawn", &batch.drawn[here.clone()])?;
-                }
-                if how.kl > 0.0 {
-                    self.pass.write("reference", &batch.reference[here])?;
-                }
-            }
-            if self.step.is_none() {
-                rates(&mut self.pass, &self.lesson.optimiser, lr, muon_lr)?;
-            }
-            self.pass.run()?;
-            self.count(&mut progress)?;
+        let runs = self.lesson.runs(batch, lr, muon_lr);
+        // Nothing counts, so nothing moves: not even by momentum.
+        if runs.is_empty() {
+            return Ok(progress);
         }
-        let last = match &mut self.step {
-            None => &self.pass,
-            // Nothing counts, so nothing moves: not even by momentum.
-            Some(_) if !any => return Ok(progress),
-            Some(step) => {
-                rates(step, &self.lesson.optimiser, lr, muon_lr)?;
-                step.run()?;
-                &*step
+        for run in &runs {
+            let session = match &mut self.step {
+                Some(step) if run.program > 0 => step,
+                _ => &mut self.pass,
+            };
+            for (name, ids) in &run.ids {
+                session.write(name, ids)?;
             }
-        };
+            for (name, numbers) in &run.numbers {
+                session.write(name, numbers)?;
+            }
+            session.run()?;
+            if run.program == 0 {
+                self.count(&mut progress)?;
+            }
+        }
+        let last = self.step.as_ref().unwrap_or(&self.pass);
         last.read_into("norm", std::slice::from_mut(&mut progress.norm))?;
         Ok(progress)
     }
@@ -243,14 +230,6 @@ impl Learner {
 /// The greatest weight or advantage. Times the greatest ratio, and squared for the gradients' norm, it is still a number.
 const MAX_COUNT: f32 = 1e3;
 
-fn rates(session: &mut Session, optimiser: &Optimiser, lr: f32, muon_lr: f32) -> Result<(), Error> {
-    session.write("lr", &[lr])?;
-    if optimiser.muon {
-        session.write("muon_lr", &[muon_lr])?;
-    }
-    Ok(())
-}
-
 /// The program of one step of learning.
 pub fn step_program(
     config: &Config,
@@ -279,7 +258,55 @@ impl Moving {
     }
 }
 
+/// One run of one of a lesson's programs: what it is given, by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run<'a> {
+    /// Which of [`Lesson::programs`].
+    pub program: usize,
+    /// Tokens.
+    pub ids: Vec<(&'static str, &'a [u32])>,
+    /// Numbers.
+    pub numbers: Vec<(&'static str, Cow<'a, [f32]>)>,
+}
+
 impl Lesson {
+    /// What a step on this batch runs, in order: passes in which nothing counts are left out, and the step with them if there is no other.
+    pub fn runs<'a>(&self, batch: &'a Batch, lr: f32, muon_lr: f32) -> Vec<Run<'a>> {
+        let one = self.rows * self.tokens;
+        let mut rates = vec![("lr", Cow::Owned(vec![lr]))];
+        if self.optimiser.muon {
+            rates.push(("muon_lr", Cow::Owned(vec![muon_lr])));
+        }
+        let mut runs = Vec::new();
+        for from in (0..batch.ids.len()).step_by(one) {
+            let here = from..(from + one).min(batch.ids.len());
+            if self.passes && batch.weights[here.clone()].iter().all(|w| *w == 0.0) {
+                continue;
+            }
+            let ids = vec![("ids", &batch.ids[here.clone()]), ("targets", &batch.targets[here.clone()])];
+            let mut fields = vec![("weights", &batch.weights)];
+            if let Objective::Improve(how) = self.objective {
+                fields.extend([("advantages", &batch.advantages), ("logps", &batch.logps)]);
+                if how.truncate.is_some() {
+                    fields.push(("drawn", &batch.drawn));
+                }
+                if how.kl > 0.0 {
+                    fields.push(("reference", &batch.reference));
+                }
+            }
+            let mut numbers: Vec<(&'static str, Cow<'a, [f32]>)> =
+                fields.into_iter().map(|(name, all)| (name, Cow::Borrowed(&all[here.clone()]))).collect();
+            if !self.passes {
+                numbers.extend(rates.clone());
+            }
+            runs.push(Run { program: 0, ids, numbers });
+        }
+        if self.passes && !runs.is_empty() {
+            runs.push(Run { program: 1, ids: Vec::new(), numbers: rates });
+        }
+        runs
+    }
+
     /// The programs of a step: the whole of it; or one pass, which adds to the gradients, and what is done with them in the end.
     pub fn programs(&self, config: &Config) -> Result<Vec<Program>, Error> {
         if self.tokens > config.context {

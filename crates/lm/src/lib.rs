@@ -72,7 +72,7 @@ pub use config::{Config, Parameter, Start};
 pub use error::Error;
 pub use files::gguf::Packing;
 pub use files::{Files, Language};
-pub use learn::{Learner, Lesson, Progress, step_program};
+pub use learn::{Learner, Lesson, Progress, Run, step_program};
 pub use likelihood::Likelihoods;
 pub use lora::Lora;
 pub use machine::{available_bytes, spare_bytes};

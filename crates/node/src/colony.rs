@@ -83,6 +83,7 @@ pub struct Colony {
 #[derive(Debug)]
 struct Bird {
     name: String,
+    home: PathBuf,
     wallet: Address,
     child: Child,
     /// It has said that it ended, or its output has.
@@ -141,7 +142,7 @@ impl Colony {
                 colony.chain.fund(wallet, PURSE).await?;
             }
             let child = spawn(plan, &home, &colony.invite, alone)?;
-            colony.adopt(name, wallet, child, &to);
+            colony.adopt(name, home.folder().to_owned(), wallet, child, &to);
             if i == 0 {
                 colony.invite.peers = colony.first_address(plan.listen).await?;
             }
@@ -153,6 +154,11 @@ impl Colony {
     /// The names of the nodes, by which news tells of them.
     pub fn names(&self) -> Vec<String> {
         self.birds.iter().map(|b| b.name.clone()).collect()
+    }
+
+    /// Where each node keeps what is its own, by name.
+    pub fn homes(&self) -> Vec<(String, PathBuf)> {
+        self.birds.iter().map(|b| (b.name.clone(), b.home.clone())).collect()
     }
 
     /// Where the chain answers.
@@ -213,7 +219,14 @@ impl Colony {
         }
     }
 
-    fn adopt(&mut self, name: String, wallet: Address, mut child: Child, to: &mpsc::Sender<(usize, News)>) {
+    fn adopt(
+        &mut self,
+        name: String,
+        home: PathBuf,
+        wallet: Address,
+        mut child: Child,
+        to: &mpsc::Sender<(usize, News)>,
+    ) {
         let i = self.birds.len();
         if let Some(output) = child.stdout.take() {
             let to = to.clone();
@@ -238,7 +251,7 @@ impl Colony {
                 let _ = to.blocking_send((i, News::Gone));
             });
         }
-        self.birds.push(Bird { name, wallet, child, gone: false });
+        self.birds.push(Bird { name, home, wallet, child, gone: false });
     }
 
     /// Where the first node listens: the others begin with it.

@@ -63,6 +63,16 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// An address that the dashboard was to be served at.
+    #[error(
+        "the dashboard cannot be served at {address} ({source}): name another with --dashboard, or port 0 for any that is free"
+    )]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Something of the charter.
     #[error(transparent)]
     Swarm(#[from] swarm::Error),

@@ -8,6 +8,7 @@
 //! Everything that must outlive the process is on the disk before it is acted on: the event log ([`swarm::log`]), from which a node that was
 //! killed learns again what it had learned since its last checkpoint, to the same bits; the chain's outbox; and the ledger's notes.
 
+pub mod api;
 mod colony;
 mod error;
 mod home;
@@ -24,6 +25,7 @@ mod pace;
 mod replay;
 mod report;
 mod status;
+mod tell;
 mod tongue;
 mod weights;
 
@@ -34,6 +36,6 @@ pub use invite::{Invite, Place};
 pub use node::{Listen, Options, join};
 pub use owner::{About, Around, Hours, LIMITS, Limits, Rest, may_work};
 pub use replay::replay;
-pub use report::{Report, bird, hex};
+pub use report::{Answer, Link, Machine, Practice, Progress, Report, Sample, bird, hex};
 pub use status::{Counts, Status};
 pub use swarm::{Charter, Effect, Entry, Event, Play, Practised, environment};

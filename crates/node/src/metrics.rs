@@ -112,6 +112,9 @@ mod tests {
             learn_ms: 250,
             model: String::new(),
             resident_bytes: 1 << 20,
+            environments: Vec::new(),
+            answer_tokens: 2.0,
+            progress: None,
         };
         status.peer = peer.to_owned();
         status.swarm = "a \"strange\"\nname\\".to_owned();
@@ -119,7 +122,14 @@ mod tests {
             learned(1, 0.25),
             learned(2, 0.5),
             Report::Examined { round: 2, right: 0.75, asked: 256 },
-            Report::Audited { round: 1, peer: String::new(), holds: true, finding: String::new() },
+            Report::Audited {
+                round: 1,
+                peer: String::new(),
+                holds: true,
+                finding: String::new(),
+                answers: 3,
+                took_ms: 5,
+            },
             Report::Paid { round: 1, credits: "2.5".to_owned() },
             Report::Paid { round: 2, credits: "1.25".to_owned() },
         ] {

@@ -72,12 +72,17 @@ pub(crate) enum Thought {
     Learned {
         round: u64,
         weights: Weights,
+        /// What the last step told, if there was one.
+        progress: Option<lm::Progress>,
         took: Duration,
     },
     Audited {
         round: u64,
         peer: NodeId,
         finding: Finding,
+        /// Answers that were checked.
+        answers: usize,
+        took: Duration,
     },
     Examined {
         round: u64,
@@ -266,8 +271,9 @@ impl Thinker {
                 Some(Thought::Answered { round, stage, root, answers, took: begin.elapsed() })
             }
             Job::Learn { round, lessons } => {
-                self.pupil.learn(&lessons)?;
-                Some(Thought::Learned { round, weights: self.weights()?, took: begin.elapsed() })
+                let learned = self.pupil.learn(&lessons)?;
+                let progress = (learned.groups > 0).then_some(learned.progress);
+                Some(Thought::Learned { round, weights: self.weights()?, progress, took: begin.elapsed() })
             }
             Job::Redo { round, lessons, root } => {
                 self.pupil.learn(&lessons)?;
@@ -277,7 +283,8 @@ impl Thinker {
             }
             Job::Audit { round, peer, weights, claims } => {
                 let finding = self.audit(&weights, &claims)?;
-                Some(Thought::Audited { round, peer, finding })
+                let answers = claims.iter().map(|claim| claim.answers.len()).sum();
+                Some(Thought::Audited { round, peer, finding, answers, took: begin.elapsed() })
             }
             Job::Examine { round, count } => {
                 // As it answers in rounds, by chance.

@@ -25,6 +25,7 @@ use crate::owner::Owner;
 use crate::pace::Pace;
 use crate::report::{Report, hex};
 use crate::status::Notes;
+use crate::tell::{self, Watch, resident_bytes};
 use crate::weights::{self, Shelf, Weights};
 
 /// What everyone in a swarm hears.
@@ -116,6 +117,13 @@ pub async fn join(
         model: hex(&woken.weights.root),
         resumed,
         resident_bytes: resident_bytes(),
+        alone: options.alone,
+        machine: tell::machine(options.threads, options.memory_bytes),
+        game: match charter.game {
+            Play::Share { .. } => "share".to_owned(),
+            Play::Debate { .. } => "debate".to_owned(),
+        },
+        environments: charter.environments.iter().map(|practised| practised.name.clone()).collect(),
     };
     reports.tell(started).await;
     let handle = start_network(&options, &charter, folder.join("peers"))?;
@@ -183,6 +191,7 @@ pub async fn join(
         leaving: None,
         part: Part::default(),
         peers: None,
+        watch: Watch::new(options.home.folder()),
         owner,
     };
     node.run(unfinished.effects, thoughts, subscription, paces, words, stop).await
@@ -239,6 +248,7 @@ struct Node {
     part: Part,
     /// What was last told of the connections.
     peers: Option<(usize, Vec<String>)>,
+    watch: Watch,
     /// What the machine's owner lets it have, and whether it may work.
     owner: Owner,
 }
@@ -374,6 +384,9 @@ impl Node {
             self.tell(Report::Connected { peers: seen.0, complaints: seen.1.clone() }).await;
             self.peers = Some(seen);
         }
+        for report in self.watch.look(&self.handle, self.alone) {
+            self.tell(report).await;
+        }
         self.look_after_owner().await;
         if self.leaving.is_none() && self.owner.rest().is_none() {
             match self.rounds {
@@ -410,10 +423,14 @@ impl Node {
         self.step(Event::Opened { round, seed }).await
     }
 
-    /// Says that this node is ready for another round. The one that hears nobody says so too: it is to have as many rounds.
+    /// Says that this node is ready for another round, if it was its turn to speak. The one that hears nobody says so too: it is to have as many rounds.
     async fn ready(&mut self) {
-        self.pace.ready(self.peer, self.newest);
-        let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        let (all, me) = self.journal.flock().speaks().unwrap_or((true, true));
+        self.pace.draws(!all);
+        self.pace.ready(me.then_some(self.peer), self.newest);
+        if me {
+            let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        }
     }
 
     async fn word(&mut self, word: Word) -> Result<()> {
@@ -452,9 +469,11 @@ impl Node {
                 self.part.answer_ms += took.as_millis() as u64;
                 self.step(Event::Answered { round, stage, root, answers }).await
             }
-            Thought::Learned { round, weights, took } => {
+            Thought::Learned { round, weights, progress, took } => {
                 let root = weights.root;
                 self.shelf.put(weights);
+                let environments = tell::practised(self.journal.flock(), round);
+                let samples = tell::samples(self.journal.flock(), round, |node| self.name(node));
                 // Before the step, which may begin the next round.
                 let Part { reward, own, heard, tokens, answer_ms } = std::mem::take(&mut self.part);
                 self.step(Event::Learned { round, root }).await?;
@@ -468,8 +487,14 @@ impl Node {
                     learn_ms: took.as_millis() as u64,
                     model: hex(&root),
                     resident_bytes: resident_bytes(),
+                    environments,
+                    answer_tokens: tokens as f64 / own.max(1) as f64,
+                    progress: progress.map(tell::progress),
                 })
                 .await;
+                if !samples.is_empty() {
+                    self.tell(Report::Samples { round, samples }).await;
+                }
                 self.done += 1;
                 if self.wanted.is_some_and(|wanted| self.done >= wanted) {
                     if self.leaving.is_none() {
@@ -483,7 +508,9 @@ impl Node {
                 }
                 Ok(())
             }
-            Thought::Audited { round, peer, finding } => self.audited(round, peer, finding).await,
+            Thought::Audited { round, peer, finding, answers, took } => {
+                self.audited(round, peer, finding, answers, took).await
+            }
             Thought::Examined { round, right, asked } => {
                 self.tell(Report::Examined { round, right, asked }).await;
                 Ok(())
@@ -512,7 +539,14 @@ impl Node {
         }
     }
 
-    async fn audited(&mut self, round: u64, peer: NodeId, finding: Finding) -> Result<()> {
+    async fn audited(
+        &mut self,
+        round: u64,
+        peer: NodeId,
+        finding: Finding,
+        answers: usize,
+        took: Duration,
+    ) -> Result<()> {
         if finding != Finding::Undone {
             let said = match finding {
                 Finding::Holds => "every bit holds".to_owned(),
@@ -522,7 +556,8 @@ impl Node {
                 _ => "it does not show the weights that it says it answered with".to_owned(),
             };
             let holds = finding == Finding::Holds;
-            self.tell(Report::Audited { round, peer: self.name(peer), holds, finding: said }).await;
+            let (peer, took_ms) = (self.name(peer), took.as_millis() as u64);
+            self.tell(Report::Audited { round, peer, holds, finding: said, answers, took_ms }).await;
         }
         self.step(Event::Audited { round, peer, finding }).await
     }
@@ -542,10 +577,10 @@ impl Node {
                 self.mind.put(Job::Audit { round, peer, weights, claims });
                 Ok(())
             }
-            Ok(None) => self.audited(round, peer, Finding::Withheld).await,
+            Ok(None) => self.audited(round, peer, Finding::Withheld, 0, Duration::ZERO).await,
             Err(why) => {
                 tracing::debug!(%why, "an audit could not be done");
-                self.audited(round, peer, Finding::Undone).await
+                self.audited(round, peer, Finding::Undone, 0, Duration::ZERO).await
             }
         }
     }
@@ -589,7 +624,7 @@ impl Node {
             }
             Effect::Audit { round, peer, root, claims } => {
                 if !self.fetch(peer, root, Wanted::Audit { round, peer, claims }) {
-                    return Box::pin(self.audited(round, peer, Finding::Undone)).await;
+                    return Box::pin(self.audited(round, peer, Finding::Undone, 0, Duration::ZERO)).await;
                 }
             }
             Effect::Commit { round, root } => self.deed(Deed::Made { round, root }).await,
@@ -621,8 +656,21 @@ impl Node {
 
     async fn logged(&mut self, entry: Entry) {
         match entry {
-            Entry::Said { stage: 0, reward, .. } => self.part.reward = f64::from(reward),
-            Entry::Heard { .. } if self.late => self.begin_where_others_are(),
+            Entry::Said { round, stage, groups, reward } => {
+                let reward = f64::from(reward);
+                if stage == 0 {
+                    self.part.reward = reward;
+                }
+                self.tell(Report::Answered { round, stage, groups, reward }).await;
+            }
+            Entry::Heard { from, round, stage, groups, reward } => {
+                if self.late {
+                    self.begin_where_others_are();
+                }
+                let (peer, reward) = (self.name(from), f64::from(reward));
+                self.tell(Report::Received { round, stage, peer, groups, reward }).await;
+            }
+            Entry::Behind { round } => self.tell(Report::Behind { round }).await,
             Entry::Unheard { peer } => {
                 let why = "it broke the rules too often, or lied".to_owned();
                 self.tell(Report::Heard { peer: self.name(peer), heard: false, why }).await;
@@ -630,7 +678,14 @@ impl Node {
             Entry::HeardAgain { peer } => {
                 self.tell(Report::Heard { peer: self.name(peer), heard: true, why: String::new() }).await;
             }
-            Entry::Refused { from, rule } => tracing::debug!(from = self.name(from), ?rule, "refused"),
+            Entry::Refused { from, rule } => {
+                let (peer, rule) = (self.name(from), format!("{rule:?}"));
+                tracing::debug!(peer, rule, "refused");
+                // A flood of them is not to be one of reports.
+                if self.watch.may_tell_of_refusal() {
+                    self.tell(Report::Refused { peer, rule }).await;
+                }
+            }
             _ => {}
         }
     }
@@ -768,12 +823,4 @@ fn is_passing(why: &Error) -> bool {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
-/// What the process takes, where the system says so.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = line.and_then(|l| l.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0);
-    kib << 10
 }

@@ -15,6 +15,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a node is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
     /// When this was so, in seconds since 1970.
     pub at: u64,
@@ -56,6 +57,7 @@ pub struct Status {
 
 /// What a node has counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Counts {
     /// Rounds it learned in.
@@ -122,6 +124,7 @@ impl Status {
         serde_json::from_slice(&bytes).map_err(|why| Error::Damaged { file, why: why.to_string() })
     }
 
+    /// Takes a report in.
     pub(crate) fn take(&mut self, report: &Report) {
         self.counts.take(report);
         match report {

@@ -3,10 +3,12 @@
 #[macro_use]
 mod say;
 
+mod assist;
 mod blob;
 mod chain;
 mod chat;
 mod deploy;
+mod dispute;
 mod doctor;
 mod exit;
 mod heap;
@@ -19,6 +21,7 @@ mod replay;
 mod status;
 mod swarm;
 mod up;
+mod verify;
 
 use std::io::{Error, ErrorKind};
 use std::process::ExitCode;
@@ -68,6 +71,14 @@ enum Command {
     Model(model::Command),
     /// Talk with a model on this machine
     Chat(chat::Options),
+    /// The assistant that helps you build and learns from what you do: score it on recordings, teach it, share it, make it forget
+    #[command(subcommand)]
+    Assist(assist::Command),
+    /// Check anyone's claim alone, or make one
+    #[command(subcommand)]
+    Verify(verify::Command),
+    /// See a claim that lies convicted, move by move, on a chain made for it
+    Dispute(dispute::Options),
     /// What your shell needs to complete our commands: `starling completions bash > …`
     Completions {
         /// Your shell
@@ -97,6 +108,9 @@ fn main() -> ExitCode {
         Command::Chain(command) => chain::run(&command),
         Command::Model(command) => model::run(&command),
         Command::Chat(options) => chat::run(&options),
+        Command::Assist(command) => assist::run(&command),
+        Command::Verify(command) => verify::run(&command),
+        Command::Dispute(options) => dispute::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

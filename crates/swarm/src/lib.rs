@@ -78,6 +78,7 @@ mod game;
 mod id;
 pub mod limits;
 pub mod log;
+mod lot;
 mod memory;
 mod native;
 mod reward;

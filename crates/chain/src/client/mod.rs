@@ -240,6 +240,15 @@ impl Chain {
         Ok(self.inner.ask::<_, Bytes>("eth_getCode", (at.alloy(), "latest")).await?.to_vec())
     }
 
+    /// A question of one of our other files.
+    pub(crate) async fn ask<P: RpcSend, R: RpcRecv>(
+        &self,
+        method: &'static str,
+        params: P,
+    ) -> Result<R, Error> {
+        self.inner.ask(method, params).await
+    }
+
     pub(crate) async fn block(&self, number: u64) -> Result<Option<Block>, Error> {
         let block: Option<Block> = self.inner.ask("eth_getBlockByNumber", (U64::from(number), false)).await?;
         match block {

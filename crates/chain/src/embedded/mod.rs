@@ -67,7 +67,7 @@ pub use clock::Clock;
 pub use error::EmbeddedError;
 pub use pool::PoolLimits;
 pub use rpc::Limits;
-pub use server::Server;
+pub use server::{Bounded, Seated, Server};
 pub use transport::InProcess;
 
 /// The id of a chain that was given none: the word "star".

@@ -4,12 +4,14 @@ mod build;
 mod code;
 mod gradient;
 pub(crate) mod infer;
+mod lower;
 pub(crate) mod op;
 mod print;
 mod work;
 
 pub use build::{AdamState, AdamW, Builder, Element, RopeTables, Var};
 pub use code::{MAX_ENCODED_BYTES, ProgramHash};
+pub use lower::Node;
 
 use crate::shape::Type;
 use op::Op;

@@ -293,8 +293,14 @@ impl Board {
 }
 
 /// That it has begun, for programs.
-pub(crate) fn begun(colony: &Colony) -> Value {
-    json!({"begun": {"nodes": colony.names(), "rpc": colony.rpc(), "swarm": colony.swarm(), "invite": colony.invite().to_string()}})
+pub(crate) fn begun(colony: &Colony, dashboard: Option<String>) -> Value {
+    json!({"begun": {
+        "nodes": colony.names(),
+        "rpc": colony.rpc(),
+        "swarm": colony.swarm(),
+        "invite": colony.invite().to_string(),
+        "dashboard": dashboard,
+    }})
 }
 
 /// With two decimals: nobody reads eighteen.

@@ -5,17 +5,21 @@ mod view;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use node::{Charter, Colony, News, Plan, Play, Practised};
+use node::api::Dashboard;
+use node::{Charter, Colony, News, Plan, Play, Practised, Report};
 
 use crate::identity::usual_home;
 use board::Board;
 use view::Screen;
+
+/// Where the dashboard is if nobody says otherwise.
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4748);
 
 /// What swarm, and how large.
 #[derive(Args)]
@@ -54,6 +58,12 @@ pub(crate) struct Options {
     /// Give strangers who join nothing of the chain's money
     #[arg(long)]
     no_gifts: bool,
+    /// Where the dashboard is served; port 0 lets the system choose
+    #[arg(long, value_name = "ADDRESS", default_value_t = USUAL, conflicts_with = "no_dashboard")]
+    dashboard: SocketAddr,
+    /// Without the dashboard
+    #[arg(long)]
+    no_dashboard: bool,
     /// One JSON object per line, for programs
     #[arg(long)]
     json: bool,
@@ -99,8 +109,15 @@ async fn fly(options: &Options) -> Done {
     if !json {
         say!("Starling {}: {} in {}", env!("CARGO_PKG_VERSION"), plan.charter.name, folder.display());
     }
+    let dashboard = if options.no_dashboard { None } else { Some(dashboard(options, &folder).await?) };
+    if let Some(dashboard) = dashboard.as_ref().filter(|_| !json) {
+        say!("  watch it at   {}", dashboard.url());
+    }
     let mut told = Ok(());
     let mut colony = Colony::start(&plan, |what| {
+        if let Some(dashboard) = &dashboard {
+            dashboard.say(&what);
+        }
         if !json && told.is_ok() {
             told = writeln!(io::stdout(), "  {what}");
         }
@@ -108,9 +125,15 @@ async fn fly(options: &Options) -> Done {
     .await?;
     told?;
     std::fs::write(folder.join("invite"), colony.invite().to_string())?;
+    if let Some(dashboard) = &dashboard {
+        dashboard.about(colony.invite());
+        for (name, home) in colony.homes() {
+            dashboard.adopt(&name, &home);
+        }
+    }
     let mut board = Board::new(colony.names(), begin);
     if json {
-        say!("{}", board::begun(&colony));
+        say!("{}", board::begun(&colony, dashboard.as_ref().map(Dashboard::url)));
     } else {
         say!(
             "  another node{} joins with   starling join {}…   (`starling invite` prints it whole)",
@@ -130,7 +153,12 @@ async fn fly(options: &Options) -> Done {
     loop {
         tokio::select! {
             news = colony.next() => match news {
-                Some((i, news)) => tell(&mut board, i, &news, json, screen.as_mut())?,
+                Some((i, news)) => {
+                    if let Some(dashboard) = &dashboard {
+                        dashboard.tell(board.name(i), report(&news));
+                    }
+                    tell(&mut board, i, &news, json, screen.as_mut())?;
+                }
                 None => break,
             },
             _ = frames.tick(), if screen.is_some() => {
@@ -175,6 +203,25 @@ fn leave(colony: &mut Colony, screen: &mut Option<Screen>, json: bool) -> Done<b
     }
     colony.farewell();
     Ok(true)
+}
+
+/// The usual address, or another if somebody else has that one and no other was named.
+async fn dashboard(options: &Options, folder: &std::path::Path) -> Result<Dashboard, node::Error> {
+    match Dashboard::start(folder, options.dashboard).await {
+        Err(node::Error::Listen { .. }) if options.dashboard == USUAL => {
+            Dashboard::start(folder, SocketAddr::new(USUAL.ip(), 0)).await
+        }
+        done => done,
+    }
+}
+
+/// News as the dashboard is told it.
+fn report(news: &News) -> Report {
+    match news {
+        News::Report(report) => report.clone(),
+        News::Words(words) => Report::Said { words: words.chars().take(1000).collect() },
+        News::Gone => Report::Gone,
+    }
 }
 
 fn tell(board: &mut Board, i: usize, news: &News, json: bool, screen: Option<&mut Screen>) -> Done {
@@ -242,7 +289,7 @@ fn play(name: &str, known: Play) -> Done<Play> {
 
 /// Removes what an earlier run left, and nothing that is not ours.
 fn forget(folder: &std::path::Path) -> Done {
-    for part in ["chain", "founder", "nodes"] {
+    for part in ["chain", "feed", "founder", "nodes"] {
         let path = folder.join(part);
         if path.is_dir() {
             std::fs::remove_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -226,7 +226,7 @@ fn heard(frame: &mut Frame, area: Rect, sights: &[Sight], all: &[Sight]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use node::{News, Report};
+    use node::{Machine, News, Report};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
     use std::time::Instant;
@@ -249,6 +249,10 @@ mod tests {
                     model: String::new(),
                     resumed: None,
                     resident_bytes: 1,
+                    alone: i == 3,
+                    machine: Machine::default(),
+                    game: "share".to_owned(),
+                    environments: Vec::new(),
                 },
             );
             tell(i, Report::Examined { round: 0, right: 0.1 * i as f64, asked: 256 });
@@ -273,12 +277,23 @@ mod tests {
                         learn_ms: 10,
                         model: String::new(),
                         resident_bytes: (90 + i as u64) << 20,
+                        environments: Vec::new(),
+                        answer_tokens: 5.0,
+                        progress: None,
                     },
                 );
             }
         }
-        tell(0, Report::Audited { round: 8, peer: peer(1), holds: true, finding: String::new() });
-        tell(1, Report::Audited { round: 8, peer: peer(2), holds: false, finding: "a lie".to_owned() });
+        let audited = |peer, holds, finding: &str| Report::Audited {
+            round: 8,
+            peer,
+            holds,
+            finding: finding.to_owned(),
+            answers: 96,
+            took_ms: 20,
+        };
+        tell(0, audited(peer(1), true, ""));
+        tell(1, audited(peer(2), false, "a lie"));
         tell(2, Report::Rests { why: "paused".to_owned() });
         board.take(3, &News::Gone);
         (board, said)
