@@ -388,6 +388,7 @@ impl Node {
             self.tell(report).await;
         }
         self.look_after_owner().await;
+        self.reports.notes.beat();
         if self.leaving.is_none() && self.owner.rest().is_none() {
             match self.rounds {
                 Rounds::OfChain if !self.alone && self.pace.is_time(self.newest) => {

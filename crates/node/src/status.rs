@@ -12,6 +12,8 @@ use crate::report::Report;
 
 /// The least time from one writing to the next.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The longest, so that it is seen that the node runs.
+const BEAT: Duration = Duration::from_secs(10);
 
 /// How a node is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -168,20 +170,35 @@ pub(crate) struct Notes {
     status: Status,
     file: PathBuf,
     written: Option<Instant>,
+    /// Whether something was told since.
+    stale: bool,
 }
 
 impl Notes {
     pub(crate) fn new(home: &Path) -> Notes {
-        Notes { status: Status::default(), file: home.join("status.json"), written: None }
+        Notes { status: Status::default(), file: home.join("status.json"), written: None, stale: false }
     }
 
     /// Takes a report in; writes the file if that was not just done, and always at the end.
     pub(crate) fn take(&mut self, report: &Report) {
         self.status.take(report);
+        self.stale = true;
         let due = self.written.is_none_or(|at| at.elapsed() >= PAUSE);
-        if !due && !self.status.ended {
-            return;
+        if due || self.status.ended {
+            self.write();
         }
+    }
+
+    /// Writes the file if it is behind, or was written long ago: a node that rests tells nothing, and is there all the same.
+    pub(crate) fn beat(&mut self) {
+        let after = if self.stale { PAUSE } else { BEAT };
+        if self.written.is_some_and(|at| at.elapsed() >= after) {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        self.stale = false;
         self.written = Some(Instant::now());
         self.status.at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let bytes = serde_json::to_vec_pretty(&self.status).unwrap_or_default();

@@ -5,6 +5,7 @@
 mod common;
 
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use common::Process;
 
@@ -47,8 +48,12 @@ fn a_paused_node_begins_no_round_says_so_and_works_again() {
     said(&["pause", "--home", node]);
     until("rests", "works");
     // It goes on to end the round it was in. Another begins only when it works again.
-    let status = said(&["status", "--home", node]);
-    assert!(status.contains("rests: paused by its owner"), "{status}");
+    // The file that status reads is written once a second.
+    let rests = || said(&["status", "--home", node]).contains("rests: paused by its owner");
+    let begin = Instant::now();
+    while !rests() {
+        assert!(begin.elapsed() < Duration::from_mins(1), "{}", said(&["status", "--home", node]));
+    }
     let metrics = said(&["status", "--home", node, "--metrics"]);
     assert!(metrics.contains("starling_resting{") && metrics.contains("starling_rounds_total{"), "{metrics}");
     said(&["limits", "set", "cpu_percent", "90", "--home", node]);
