@@ -10,6 +10,7 @@ mod cold_build;
 mod conv;
 mod decoder;
 mod gemm;
+mod genrl;
 mod heap;
 mod lm_gguf;
 mod lm_learn;
@@ -26,6 +27,7 @@ mod swarm;
 mod torch;
 mod trace;
 mod train;
+mod voices;
 
 use lm::wren::Task;
 use report::Report;
@@ -73,12 +75,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether a bench has no use for PyTorch.
-fn alone(name: &str) -> bool {
-    ["build", "trace", "check", "gguf", "blob", "chain", "swarm"].contains(&name)
-        || ["wren", "net"].iter().any(|start| name.starts_with(start))
-}
-
 fn run(names: &[&str], options: &[&str]) -> Result {
     if let Some(unknown) = options.iter().find(|o| !["--json", "--quick"].contains(o)) {
         return Err(format!("no such option: {unknown}; there are --json, --no-torch and --quick").into());
@@ -88,10 +84,10 @@ fn run(names: &[&str], options: &[&str]) -> Result {
         ["lm"] => &["speak", "check", "gguf", "learn", "grpo", "wren"],
         names => names,
     };
-    let torch = if names.iter().all(|name| alone(name)) { Vec::new() } else { torch::all() };
     let mut bench = Bench {
         report: Report::new(options.contains(&"--json")),
-        torch,
+        // None where none was set up: `cargo xtask bench` does it for those that have a use for it.
+        torch: torch::all(),
         quick: options.contains(&"--quick"),
     };
     let watch = others::Watch::new(&bench.torch);
@@ -115,6 +111,8 @@ fn run(names: &[&str], options: &[&str]) -> Result {
             "wren-express" => lm_learn::practise(&mut bench, &[Task::Express])?,
             "net" | "net-gossip" | "net-churn" | "net-join" => net::bench(&mut bench, name)?,
             "swarm" => swarm::bench(&mut bench)?,
+            "voices" => voices::bench(&mut bench)?,
+            "genrl" => genrl::bench(&mut bench)?,
             "build" => cold_build::bench(&mut bench)?,
             other => return Err(format!("no such bench: {other}; `cargo xtask --help` lists them").into()),
         }

@@ -1,7 +1,7 @@
 //! The arithmetic in Solidity against the scalar specification of `exact`, bit for bit.
 //!
 //! Each function gets some thousand vectors: random ones, with weight on what goes wrong. `ARITHMETIC_VECTORS=1000000 cargo test
-//! --release -p conformance-contracts --test arithmetic` gives each a million, which takes an hour.
+//! -p conformance-contracts --test arithmetic` gives each a million, which takes some minutes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,6 +11,7 @@ mod numbers;
 use evm::{Argument, Contract, bytes};
 use exact::{BinaryFn, CompareFn, IntFn, UnaryFn, scalar};
 use numbers::Stream;
+use revm::primitives::{hex, keccak256};
 
 /// How many vectors one call to the contract brings.
 const BATCH: usize = 1024;
@@ -226,6 +227,23 @@ fn the_constants_are_those_of_the_specification() {
         assert_eq!(constant(name), rest.join("_"), "{name}");
         if let [leading] = alone {
             assert_eq!(constant(&format!("{name}_LEADING")), *leading);
+        }
+    }
+}
+
+/// What `contracts/test/Arithmetic.t.sol` has of the committed vectors: each function's results, by their hash.
+#[test]
+fn the_contracts_own_tests_have_the_committed_vectors() {
+    let vectors = include_str!("../../crates/exact/vectors/functions.txt");
+    let tests = include_str!("../../contracts/test/Arithmetic.t.sol");
+    let mut name = "";
+    for line in vectors.lines() {
+        if let Some(title) = line.strip_prefix("case ") {
+            name = title;
+        } else if let Some(output) = line.strip_prefix("out ") {
+            let words: String = output.split(' ').skip(2).collect();
+            let hash = keccak256(hex::decode(words).unwrap());
+            assert!(tests.contains(&format!("{hash}, \"{name}\"")), "{name} should have the hash {hash}");
         }
     }
 }

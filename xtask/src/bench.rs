@@ -6,12 +6,20 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Benches in which PyTorch has no part.
-const WITHOUT_TORCH: [&str; 9] = ["build", "trace", "check", "gguf", "chain", "blob", "net", "swarm", "wren"];
+const WITHOUT_TORCH: [&str; 11] =
+    ["build", "trace", "check", "gguf", "chain", "blob", "net", "swarm", "voices", "genrl", "wren"];
 /// Benches that want `transformers` beside PyTorch.
 const WITH_TRANSFORMERS: [&str; 2] = ["lm", "speak"];
 
 /// Runs the harness in `benches/` with the peers it can have; see its `main.rs` for the names and options.
 pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
+    if name == "assist" {
+        // It has no peers that could be run, and its examination needs nothing else of the workspace.
+        let quick = ["--players", "4", "--learners", "1"];
+        let size = if options.contains(&"--quick") { &quick[..] } else { &[] };
+        let exam = ["run", "--quiet", "--release", "-p", "assist", "--example", "robin", "--", "exam"];
+        return run(cargo(&exam).args(size));
+    }
     let mut harness = cargo(&["run", "--quiet", "--release", "-p", "bench", "--", name]);
     harness.args(options.iter().filter(|o| **o != "--no-torch"));
     if name == "chain" {
@@ -23,6 +31,11 @@ pub(crate) fn bench(name: &str, options: &[&str]) -> Done {
             Ok(python) => _ = harness.env("BENCH_LLAMA_PYTHON", python),
             Err(why) => eprintln!("llama.cpp takes no part: {why}"),
         }
+    }
+    if name == "genrl" {
+        run(&mut cargo(&["build", "--release", "-p", "starling"]))?;
+        harness.env("BENCH_STARLING", target().join("release/starling"));
+        harness.env("BENCH_GENRL_PYTHON", python::with_genrl()?);
     }
     // `wren-add` is a part of `wren`.
     let kind = name.split('-').next().unwrap_or(name);

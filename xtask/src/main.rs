@@ -8,6 +8,7 @@ mod arrows;
 mod bench;
 mod conformance;
 mod contracts;
+mod dashboard;
 mod node;
 mod python;
 mod step;
@@ -31,6 +32,9 @@ What is generated
   vectors --check       prove that the committed vectors are what the spec gives
   contracts             compile the contracts; write their artifacts, addresses and gas snapshot anew
   contracts --check     prove that the committed artifacts are what the sources give
+  dashboard             write the API's document, the page's types and the page anew
+  dashboard --check     prove that the committed page is what its sources give; its unit tests
+  dashboard --test      every page in Chromium, light, dark and on a phone, on a swarm that runs; the API by schemathesis
 
 Other people's software against ours (downloads it into target/ the first time)
   conformance [NAME]    without a name: every suite
@@ -61,6 +65,7 @@ Other people's software against ours (downloads it into target/ the first time)
       chain             the embedded chain against Anvil: transfers, receipts, starting again
       net               gossip among 50 nodes, a swarm of 200 with comings and goings, joining
       swarm             eight wrens together and alone, five seeds, with intervals and a plot in target/bench/swarm.svg
+      assist            what the building assistant saves players it never met, and gets wrong, with ablations
       build             the cold release build of the workspace, in seconds
     --json              one JSON object per figure and line, nothing else on stdout
     --no-torch          leave PyTorch out: nothing is downloaded, the Rust peers stay
@@ -84,6 +89,9 @@ fn main() -> ExitCode {
         ["vectors", "--check"] => suite::vectors(true),
         ["contracts"] => contracts::write(),
         ["contracts", "--check"] => contracts::check(),
+        ["dashboard"] => dashboard::write(),
+        ["dashboard", "--check"] => dashboard::check(),
+        ["dashboard", "--test"] => dashboard::browse(),
         ["conformance", names @ ..] => conformance::conformance(names),
         ["bench", name, options @ ..] if !name.starts_with('-') => bench::bench(name, options),
         other => {

@@ -13,7 +13,9 @@ const MODELS: &[&str] = &["transformers==5.23.0", "gguf==0.19.0", "accelerate==1
 const LLAMA: &[&str] = &["xllamacpp==2026.10.11549"];
 const SLITHER: &[&str] = &["slither-analyzer==0.11.6"];
 const REASONING_GYM: &[&str] = &["reasoning-gym==0.1.25"];
+const GENRL: &[&str] = &["gensyn-genrl==0.3.0", "reasoning-gym==0.1.25"];
 const WEB3: &[&str] = &["web3==7.16.0"];
+const SCHEMATHESIS: &[&str] = &["schemathesis==4.32.5"];
 
 /// The Python of an environment that has PyTorch: several GB and a minute or two the first time.
 pub(crate) fn with_torch() -> Done<PathBuf> {
@@ -68,9 +70,20 @@ pub(crate) fn with_web3() -> Done<PathBuf> {
     environment("web3", WEB3, "about 100 MB")
 }
 
+/// The program that asks an API all that its document allows.
+pub(crate) fn with_schemathesis() -> Done<PathBuf> {
+    let python = environment("schemathesis", SCHEMATHESIS, "about 60 MB")?;
+    Ok(python.with_file_name(format!("schemathesis{}", std::env::consts::EXE_SUFFIX)))
+}
+
 /// The Python of an environment that has reasoning-gym, whose families `gym` has.
 pub(crate) fn with_reasoning_gym() -> Done<PathBuf> {
     environment("reasoning-gym", REASONING_GYM, "about 350 MB")
+}
+
+/// The Python of an environment that has GenRL.
+pub(crate) fn with_genrl() -> Done<PathBuf> {
+    environment("genrl", GENRL, "6.6 GB, since it brings CUDA")
 }
 
 fn environment(name: &str, packages: &[&str], size: &str) -> Done<PathBuf> {

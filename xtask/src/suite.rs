@@ -1,7 +1,7 @@
 //! The checks: `test`, `lint`, `deny` and `vectors`.
 
 use crate::step::{Done, cargo, output, root, run, run_watched, step, target};
-use crate::{conformance, contracts, node};
+use crate::{conformance, contracts, dashboard, node};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -14,6 +14,8 @@ pub(crate) fn test() -> Done {
     vectors(true)?;
     contracts::test()?;
     conformance::chain()?;
+    dashboard::check()?;
+    dashboard::browse()?;
     let anvil = node::anvil()?;
     let mut tally = Tally::default();
     let tests = step("cargo test: unit, integration and documentation tests", || {

@@ -58,6 +58,7 @@ pub mod outbox;
 mod presets;
 mod reward;
 mod round;
+mod sent;
 mod units;
 
 pub use account::Account;
@@ -75,4 +76,5 @@ pub use outbox::{Intent, Outbox, OutboxError, Policy};
 pub use presets::{Money, Preset};
 pub use reward::{Reward, Scores};
 pub use round::{Phase, Round, RoundId, Rules, Swarm, SwarmId};
+pub use sent::{Call, Sent};
 pub use units::{Address, Credits, Hash, Time, Wei};

@@ -23,7 +23,7 @@ use libp2p::kad::store::RecordStore;
 use libp2p::kad::{self, QueryId, QueryResult};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent};
-use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, relay, upnp};
+use libp2p::{Multiaddr, Swarm, autonat, gossipsub, identify, mdns, ping, relay, upnp};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -110,6 +110,8 @@ pub(crate) struct Told {
     pub(crate) events: queue::Sender<Event>,
     pub(crate) listening: watch::Sender<Vec<Address>>,
     pub(crate) connected: watch::Sender<HashSet<PeerId>>,
+    /// How long the last ping to each connected peer took, there and back.
+    pub(crate) latencies: watch::Sender<HashMap<PeerId, Duration>>,
     pub(crate) reachability: watch::Sender<Reachability>,
     pub(crate) health: watch::Sender<Health>,
 }
@@ -329,6 +331,7 @@ impl Driver {
                     }
                     if let Some(peer) = PeerId::of(&peer_id) {
                         self.told.connected.send_modify(|all| _ = all.remove(&peer));
+                        self.told.latencies.send_modify(|all| _ = all.remove(&peer));
                         self.tell(Event::Disconnected(peer));
                     }
                 }
@@ -422,6 +425,12 @@ impl Driver {
             }
             BehaviourEvent::Streams(streams::Event::TooMany(peer)) => self.punish(peer, Offence::TooMany),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
+            BehaviourEvent::Ping(ping::Event { peer, result: Ok(took), .. }) => {
+                // One that is answered after the connection has closed is of nobody.
+                if let (true, Some(peer)) = (self.peers.contains_key(&peer), PeerId::of(&peer)) {
+                    self.told.latencies.send_modify(|all| _ = all.insert(peer, took));
+                }
+            }
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.on_identified(peer_id, info);
             }

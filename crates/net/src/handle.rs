@@ -17,7 +17,7 @@ use crate::streams::{self, Incoming, NotOpened, Open, Registry, Stream};
 use crate::transport::transport;
 use libp2p::core::transport::TransportError;
 use libp2p::{Swarm, relay};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,6 +74,7 @@ impl Network {
         let (events, told) = queue::queue(EVENTS, usize::MAX);
         let (listening, listens) = watch::channel(Vec::new());
         let (connected, connections) = watch::channel(HashSet::new());
+        let (latencies, latency) = watch::channel(HashMap::new());
         let (reachability, reach) = watch::channel(Reachability::default());
         let (health, is_well) = watch::channel(Health::default());
         let shared = Shared {
@@ -84,13 +85,14 @@ impl Network {
             registry,
             listening: listens,
             connected: connections,
+            latencies: latency,
             reachability: reach,
             health: is_well,
             traffic: traffic.clone(),
             pool: pool.clone(),
             runtime: runtime.clone(),
         };
-        let tells = Told { events, listening, connected, reachability, health };
+        let tells = Told { events, listening, connected, latencies, reachability, health };
         runtime.spawn(Driver::new(swarm, config, inbox, tells, traffic, pool).run());
         Ok((Handle(Arc::new(shared)), Events(told)))
     }
@@ -151,6 +153,7 @@ struct Shared {
     registry: Registry,
     listening: watch::Receiver<Vec<Address>>,
     connected: watch::Receiver<HashSet<PeerId>>,
+    latencies: watch::Receiver<HashMap<PeerId, Duration>>,
     reachability: watch::Receiver<Reachability>,
     health: watch::Receiver<Health>,
     traffic: Arc<Traffic>,
@@ -193,6 +196,12 @@ impl Handle {
     /// The peers connected now.
     pub fn peers(&self) -> Vec<PeerId> {
         self.0.connected.borrow().iter().copied().collect()
+    }
+
+    /// The peers connected now, each with how long the last ping took there and back, if one did.
+    pub fn links(&self) -> Vec<(PeerId, Option<Duration>)> {
+        let latencies = self.0.latencies.borrow().clone();
+        self.peers().into_iter().map(|peer| (peer, latencies.get(&peer).copied())).collect()
     }
 
     /// Waits until at least this many peers are connected.

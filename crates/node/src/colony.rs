@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chain::embedded::{Embedded, Options, Server};
+use chain::embedded::{Embedded, Giving, Options, Server};
 use chain::{Account, Address, Chain, Credits, Hash, Identity, Key, Passphrase, Rules, Time, Wei};
 use net::Address as PeerAddress;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ use crate::report::Report;
 
 /// What a node is given for its transactions, and to stake.
 const PURSE: Wei = Wei::ether(100);
+/// How many strangers the chain gives as much to, who join with nothing.
+const STRANGERS: u128 = 64;
 /// What the swarm's pool is filled with.
 const POOL: Credits = Credits::whole(100_000);
 /// What a round pays all its nodes together.
@@ -58,6 +61,10 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// The program that they run.
     pub program: PathBuf,
+    /// The address by which other machines reach this one, if they may join.
+    pub listen: Option<IpAddr>,
+    /// Whether strangers who join are given what they need of the chain's money.
+    pub gifts: bool,
 }
 
 /// A swarm that runs on this machine.
@@ -76,6 +83,7 @@ pub struct Colony {
 #[derive(Debug)]
 struct Bird {
     name: String,
+    home: PathBuf,
     wallet: Address,
     child: Child,
     /// It has said that it ended, or its output has.
@@ -106,9 +114,11 @@ impl Colony {
     /// `tell` is told what is being done.
     pub async fn start(plan: &Plan, mut tell: impl FnMut(String)) -> Result<Colony> {
         let folder = plan.home.folder();
-        let embedded = Embedded::open(folder.join("chain"), Options::default())?;
-        let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = embedded.serve(loopback).await?;
+        let giving = plan.gifts.then_some(Giving { each: PURSE.0, all: STRANGERS * PURSE.0 });
+        let options = Options { giving, open: plan.listen.is_some(), ..Options::default() };
+        let embedded = Embedded::open(folder.join("chain"), options)?;
+        let address = plan.listen.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+        let server = embedded.serve((address, 0).into()).await?;
         let chain = Chain::embedded(&embedded).await?;
         let rpc = format!("http://{}", server.address());
         tell(format!("chain {} at block {}, on {rpc}", chain.id(), embedded.height()));
@@ -132,9 +142,9 @@ impl Colony {
                 colony.chain.fund(wallet, PURSE).await?;
             }
             let child = spawn(plan, &home, &colony.invite, alone)?;
-            colony.adopt(name, wallet, child, &to);
+            colony.adopt(name, home.folder().to_owned(), wallet, child, &to);
             if i == 0 {
-                colony.invite.peers = colony.first_address().await?;
+                colony.invite.peers = colony.first_address(plan.listen).await?;
             }
         }
         tell(format!("{count} nodes, each a process with its own keys, model and folder"));
@@ -144,6 +154,11 @@ impl Colony {
     /// The names of the nodes, by which news tells of them.
     pub fn names(&self) -> Vec<String> {
         self.birds.iter().map(|b| b.name.clone()).collect()
+    }
+
+    /// Where each node keeps what is its own, by name.
+    pub fn homes(&self) -> Vec<(String, PathBuf)> {
+        self.birds.iter().map(|b| (b.name.clone(), b.home.clone())).collect()
     }
 
     /// Where the chain answers.
@@ -204,7 +219,14 @@ impl Colony {
         }
     }
 
-    fn adopt(&mut self, name: String, wallet: Address, mut child: Child, to: &mpsc::Sender<(usize, News)>) {
+    fn adopt(
+        &mut self,
+        name: String,
+        home: PathBuf,
+        wallet: Address,
+        mut child: Child,
+        to: &mpsc::Sender<(usize, News)>,
+    ) {
         let i = self.birds.len();
         if let Some(output) = child.stdout.take() {
             let to = to.clone();
@@ -229,17 +251,20 @@ impl Colony {
                 let _ = to.blocking_send((i, News::Gone));
             });
         }
-        self.birds.push(Bird { name, wallet, child, gone: false });
+        self.birds.push(Bird { name, home, wallet, child, gone: false });
     }
 
     /// Where the first node listens: the others begin with it.
-    async fn first_address(&mut self) -> Result<Vec<PeerAddress>> {
+    async fn first_address(&mut self, by: Option<IpAddr>) -> Result<Vec<PeerAddress>> {
+        // A node that others can reach listens on all addresses of its machine; they are told of the one that they know.
+        let known = by.map(|ip| format!("/{ip}/"));
+        let is_known = |address: &&String| known.as_ref().is_none_or(|known| address.contains(known));
         let begin = Instant::now();
         while let Some(left) = AWAKENING.checked_sub(begin.elapsed()) {
             let Ok(Some((i, news))) = tokio::time::timeout(left, self.lines.recv()).await else { break };
             let found = match &news {
                 News::Report(Report::Listening { addresses }) => {
-                    Some(addresses.iter().filter_map(|a| a.parse().ok()).collect())
+                    Some(addresses.iter().filter(is_known).filter_map(|a| a.parse().ok()).collect())
                 }
                 News::Gone => break,
                 _ => None,
@@ -303,7 +328,11 @@ async fn found(
 fn spawn(plan: &Plan, home: &Home, invite: &Invite, alone: bool) -> Result<Child> {
     let mut command = Command::new(&plan.program);
     command.arg("join").arg(invite.to_string()).arg("--home").arg(home.folder());
-    command.args(["--json", "--loopback", "--until-stdin-ends"]);
+    command.args(["--json", "--until-stdin-ends"]);
+    match plan.listen {
+        None => command.arg("--loopback"),
+        Some(_) => command.args(["--quiet", "--port", "0"]),
+    };
     command.args(["--threads", "1", "--memory", &(plan.memory_bytes >> 20).to_string()]);
     if alone {
         command.arg("--alone");

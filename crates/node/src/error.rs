@@ -39,11 +39,39 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// Limits that cannot be heeded.
+    #[error("{what}: {why}: `starling limits` shows every limit and what it may be")]
+    Limits {
+        /// The file or the limit.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// What is no level of a log.
+    #[error(
+        "`{what}` are no levels for the log ({why}): write one of error, warn, info, debug and trace, or some by crate, as in warn,node=debug"
+    )]
+    Level {
+        /// What was given.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A home in which no node has run.
     #[error("no node has run in {}: name another folder with --home", folder.display())]
     NoLog {
         /// The folder.
         folder: PathBuf,
+    },
+    /// An address that the dashboard was to be served at.
+    #[error(
+        "the dashboard cannot be served at {address} ({source}): name another with --dashboard, or port 0 for any that is free"
+    )]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// Something of the charter.
     #[error(transparent)]

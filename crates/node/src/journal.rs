@@ -25,6 +25,8 @@ pub(crate) struct Journal {
     file: File,
     /// The newest log's number.
     number: u64,
+    /// Its length.
+    bytes: u64,
 }
 
 /// What is to be done before a node goes on.
@@ -64,12 +66,12 @@ impl Journal {
             let file =
                 File::options().append(true).open(&path).map_err(|why| Error::file("opening", &path, why))?;
             file.set_len(whole as u64).map_err(|why| Error::file("cutting", &path, why))?;
-            Journal { folder: folder.to_owned(), recorder, file, number }
+            Journal { folder: folder.to_owned(), recorder, file, number, bytes: whole as u64 }
         } else {
             let number = numbers.last().map_or(1, |last| last + 1);
             let (recorder, bytes) = Recorder::begin(parts.clone(), newcomer())?;
             let file = begin(&path(folder, number), &bytes)?;
-            Journal { folder: folder.to_owned(), recorder, file, number }
+            Journal { folder: folder.to_owned(), recorder, file, number, bytes: bytes.len() as u64 }
         };
         Ok((journal, unfinished))
     }
@@ -79,20 +81,27 @@ impl Journal {
         let (bytes, effects) = self.recorder.step(at, event);
         let failed = |why| Error::file("writing", &path(&self.folder, self.number), why);
         self.file.write_all(&bytes).map_err(failed)?;
+        self.bytes += bytes.len() as u64;
         Ok(effects)
     }
 
     /// Begins a new log here.
     pub(crate) fn rotate(&mut self) -> Result<()> {
         let next = self.number + 1;
-        self.file = begin(&path(&self.folder, next), &self.recorder.rotate())?;
-        self.number = next;
+        let first = self.recorder.rotate();
+        self.file = begin(&path(&self.folder, next), &first)?;
+        (self.number, self.bytes) = (next, first.len() as u64);
         let numbers = numbers(&self.folder)?;
         for old in &numbers[..numbers.len().saturating_sub(KEPT)] {
             let path = path(&self.folder, *old);
             fs::remove_file(&path).map_err(|why| Error::file("removing", &path, why))?;
         }
         Ok(())
+    }
+
+    /// Whether all logs together might take more than this, were this one to grow much longer.
+    pub(crate) fn is_long(&self, limit_bytes: u64) -> bool {
+        self.bytes >= limit_bytes / KEPT as u64
     }
 
     /// Who is recorded.

@@ -8,18 +8,24 @@
 //! Everything that must outlive the process is on the disk before it is acted on: the event log ([`swarm::log`]), from which a node that was
 //! killed learns again what it had learned since its last checkpoint, to the same bits; the chain's outbox; and the ledger's notes.
 
+pub mod api;
 mod colony;
 mod error;
 mod home;
+pub mod hub;
 mod invite;
 mod journal;
 mod ledger;
+pub mod logs;
+pub mod metrics;
 mod mind;
 mod node;
+mod owner;
 mod pace;
 mod replay;
 mod report;
 mod status;
+mod tell;
 mod tongue;
 mod weights;
 
@@ -28,7 +34,8 @@ pub use error::{Error, Result};
 pub use home::Home;
 pub use invite::{Invite, Place};
 pub use node::{Listen, Options, join};
+pub use owner::{About, Around, Hours, LIMITS, Limits, Rest, may_work};
 pub use replay::replay;
-pub use report::{Report, bird, hex};
-pub use status::Status;
+pub use report::{Answer, Link, Machine, Practice, Progress, Report, Sample, bird, hex};
+pub use status::{Counts, Status};
 pub use swarm::{Charter, Effect, Entry, Event, Play, Practised, environment};

@@ -3,16 +3,16 @@
 //! Everything else in a node waits for the network and for the clock, and must never wait for this.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc as jobs;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use exact::{Device, Limits};
 use lm::checkpoint::{CheckpointError, Store};
 use lm::{Config, Sampling, wren};
-use swarm::{Ask, Charter, Claim, Finding, Lesson, NodeId, Parts, Pupil, Said, Trainer};
+use swarm::{Ask, Auditor, Charter, Claim, Finding, Lesson, NodeId, Parts, Pupil, Said, Trainer};
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
@@ -72,12 +72,17 @@ pub(crate) enum Thought {
     Learned {
         round: u64,
         weights: Weights,
+        /// What the last step told, if there was one.
+        progress: Option<lm::Progress>,
         took: Duration,
     },
     Audited {
         round: u64,
         peer: NodeId,
         finding: Finding,
+        /// Answers that were checked.
+        answers: usize,
+        took: Duration,
     },
     Examined {
         round: u64,
@@ -119,7 +124,31 @@ pub(crate) struct Mind {
     jobs: jobs::Sender<Job>,
     /// Jobs that were given and are not done.
     open: Arc<AtomicUsize>,
+    leisure: Arc<Leisure>,
     config: Config,
+}
+
+/// How much of the time is left to others: after a piece of work, the thread pauses for as long as it takes that its share is what it may have.
+#[derive(Debug)]
+struct Leisure {
+    /// The share that it may have, in percent.
+    share: AtomicU8,
+    /// Whether it is to make an end of it.
+    hurried: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Leisure {
+    /// How long to pause after work that took so long.
+    fn after(&self, took: Duration) -> Duration {
+        let share = u32::from(self.share.load(Ordering::Relaxed).clamp(1, 100));
+        took * (100 - share) / share
+    }
+
+    fn pause(&self, took: Duration) {
+        let hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.woken.wait_timeout_while(hurried, self.after(took), |hurried| !*hurried));
+    }
 }
 
 impl Mind {
@@ -134,7 +163,13 @@ impl Mind {
         let (say, thoughts) = mpsc::channel(64);
         let (woke, wakes) = jobs::channel();
         let open = Arc::new(AtomicUsize::new(0));
+        let leisure = Arc::new(Leisure {
+            share: AtomicU8::new(100),
+            hurried: Mutex::new(false),
+            woken: Condvar::new(),
+        });
         let (charter, folder, left) = (charter.clone(), folder.to_owned(), open.clone());
+        let pauses = leisure.clone();
         let limits = Limits { memory_bytes, ..Limits::default() };
         let run = move || {
             let mut thinker = match Thinker::new(&charter, &folder, threads, limits) {
@@ -148,12 +183,14 @@ impl Mind {
                 }
             };
             for job in take {
+                let begin = Instant::now();
                 let thought = thinker.think(job).unwrap_or_else(|why| Some(Thought::Broken(why)));
                 let heard = thought.is_none_or(|thought| say.blocking_send(thought).is_ok());
                 left.fetch_sub(1, Ordering::AcqRel);
                 if !heard {
                     break;
                 }
+                pauses.pause(begin.elapsed());
             }
         };
         let thread = thread::Builder::new().name("mind".to_owned());
@@ -161,7 +198,7 @@ impl Mind {
         let ended =
             |_| Error::Stopped { part: "mind", why: "it ended while the model was loaded".to_owned() };
         let (config, woken) = wakes.recv().map_err(ended)??;
-        Ok((Mind { jobs: put, open, config }, thoughts, woken))
+        Ok((Mind { jobs: put, open, leisure, config }, thoughts, woken))
     }
 
     /// Something to compute, after all that was given before.
@@ -169,6 +206,17 @@ impl Mind {
         self.open.fetch_add(1, Ordering::AcqRel);
         // If the thread has ended, its last thought says why.
         let _ = self.jobs.send(job);
+    }
+
+    /// Computes no more than this share of the time, in percent, from the next piece of work on.
+    pub(crate) fn set_share(&self, percent: u8) {
+        self.leisure.share.store(percent, Ordering::Relaxed);
+    }
+
+    /// Pauses no more: the node leaves.
+    pub(crate) fn hurry(&self) {
+        *self.leisure.hurried.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.leisure.woken.notify_all();
     }
 
     /// Whether all is done.
@@ -188,6 +236,8 @@ struct Thinker {
     parts: Arc<Parts>,
     store: Store,
     limits: Limits,
+    /// Who checks others, made for the first check and kept.
+    auditor: Option<Auditor>,
 }
 
 impl Thinker {
@@ -207,7 +257,7 @@ impl Thinker {
             Ok::<(), Error>(())
         })?;
         let parts = Arc::new(Parts::new(charter.clone(), tongue)?);
-        let mut thinker = Thinker { pupil, parts, store, limits };
+        let mut thinker = Thinker { pupil, parts, store, limits, auditor: None };
         let woken = Woken { weights: thinker.weights()?, parts: thinker.parts.clone(), learned };
         Ok((thinker, woken))
     }
@@ -221,8 +271,9 @@ impl Thinker {
                 Some(Thought::Answered { round, stage, root, answers, took: begin.elapsed() })
             }
             Job::Learn { round, lessons } => {
-                self.pupil.learn(&lessons)?;
-                Some(Thought::Learned { round, weights: self.weights()?, took: begin.elapsed() })
+                let learned = self.pupil.learn(&lessons)?;
+                let progress = (learned.groups > 0).then_some(learned.progress);
+                Some(Thought::Learned { round, weights: self.weights()?, progress, took: begin.elapsed() })
             }
             Job::Redo { round, lessons, root } => {
                 self.pupil.learn(&lessons)?;
@@ -232,7 +283,8 @@ impl Thinker {
             }
             Job::Audit { round, peer, weights, claims } => {
                 let finding = self.audit(&weights, &claims)?;
-                Some(Thought::Audited { round, peer, finding })
+                let answers = claims.iter().map(|claim| claim.answers.len()).sum();
+                Some(Thought::Audited { round, peer, finding, answers, took: begin.elapsed() })
             }
             Job::Examine { round, count } => {
                 // As it answers in rounds, by chance.
@@ -246,8 +298,8 @@ impl Thinker {
             }
             Job::TakeUp { weights } => {
                 // Looked at beside our own, which stay if these are not what they should be.
-                match swarm::weights(self.pupil.model(), &weights.bytes, weights.root, self.limits) {
-                    Ok(_) => {
+                match self.auditor()?.take_up(&weights.bytes, weights.root) {
+                    Ok(()) => {
                         self.pupil.set_weights(&weights.bytes)?;
                         Some(Thought::TakenUp { weights })
                     }
@@ -263,13 +315,18 @@ impl Thinker {
     }
 
     /// Whether a model of these weights said so. Weights that are not of the root that was named are none.
-    fn audit(&self, weights: &Weights, claims: &[Claim]) -> Result<Finding> {
-        let model = match swarm::weights(self.pupil.model(), &weights.bytes, weights.root, self.limits) {
-            Ok(model) => model,
-            Err(swarm::Error::Weights { .. }) => return Ok(Finding::Withheld),
-            Err(why) => return Err(why.into()),
-        };
-        Ok(swarm::audit(&model, weights.root, claims, &self.parts.tongue, self.limits)?)
+    fn audit(&mut self, weights: &Weights, claims: &[Claim]) -> Result<Finding> {
+        match self.auditor()?.audit(&weights.bytes, weights.root, claims) {
+            Err(swarm::Error::Weights { .. }) => Ok(Finding::Withheld),
+            found => Ok(found?),
+        }
+    }
+
+    fn auditor(&mut self) -> Result<&mut Auditor> {
+        Ok(match &mut self.auditor {
+            Some(auditor) => auditor,
+            none => none.insert(Auditor::new(self.pupil.model(), &self.parts.tongue, self.limits)?),
+        })
     }
 
     fn save(&self, round: u64) -> Result<(), lm::Error> {
@@ -282,5 +339,24 @@ impl Thinker {
         saving.finish()?;
         self.store.collect(KEPT)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_the_time_is_left_to_others() {
+        let leisure =
+            Leisure { share: AtomicU8::new(100), hurried: Mutex::new(false), woken: Condvar::new() };
+        let took = Duration::from_secs(3);
+        for (share, pause) in [(100, 0), (50, 3), (25, 9), (1, 297)] {
+            leisure.share.store(share, Ordering::Relaxed);
+            assert_eq!(leisure.after(took), Duration::from_secs(pause), "{share} %");
+        }
+        // Who is in a hurry does not pause: this would take a day.
+        *leisure.hurried.lock().unwrap() = true;
+        leisure.pause(Duration::from_hours(1));
     }
 }

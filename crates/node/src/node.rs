@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chain::{Account, Chain, Identity, Key, Patience};
+use chain::{Account, Chain, Identity, Key, Money, Patience};
 use net::blob::{Blobs, Store, Uploads};
 use net::{Config, Handle, Message, Network, PeerId, Subscription, TopicRules};
 use swarm::{Beacon, Charter, Effect, Entry, Event, Finding, Memory, NodeId, Play, Seed, Verdict};
@@ -21,9 +21,11 @@ use crate::invite::{Invite, Place};
 use crate::journal::Journal;
 use crate::ledger::{Deed, Ledger, Word};
 use crate::mind::{Job, Mind, Thought};
+use crate::owner::Owner;
 use crate::pace::Pace;
 use crate::report::{Report, hex};
 use crate::status::Notes;
+use crate::tell::{self, Watch, resident_bytes};
 use crate::weights::{self, Shelf, Weights};
 
 /// What everyone in a swarm hears.
@@ -32,8 +34,6 @@ const TOPIC: &str = "rounds/1";
 const READY: &str = "ready/1";
 /// How often it is looked whether time has come for something.
 const TICK: Duration = Duration::from_millis(100);
-/// The most that blobs take on the disk.
-const BLOB_BYTES: u64 = 1 << 30;
 /// How long a node listens that hears nobody.
 const LISTENS_ALONE_MS: u64 = 100;
 /// Who joins in a later round than this has missed something.
@@ -49,6 +49,8 @@ const LIMIT_PENDING: usize = 4096;
 const LIMIT_NAMES: usize = 16 << 10;
 /// How long a chain that does not answer at the start is asked again, before rounds go by the clock.
 const CHAIN_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a chain's gift to a newcomer may take.
+const GIFT: Duration = Duration::from_secs(10);
 /// How long what is under way may take when the node leaves.
 const LAST_ROUND: Duration = Duration::from_secs(20);
 
@@ -93,7 +95,11 @@ pub async fn join(
     let charter = options.invite.charter.clone();
     let folder = options.home.swarm(&charter.id())?;
     let played = if options.alone { by_itself(&charter) } else { charter.clone() };
-    let (mind, thoughts, woken) = Mind::wake(&played, &folder, options.threads, options.memory_bytes)?;
+    let owner = Owner::open(options.home.folder())?;
+    let limits = owner.limits();
+    let threads = limits.threads.map_or(options.threads, |most| options.threads.min(most.into()));
+    let memory = limits.memory_mib.map_or(options.memory_bytes, |most| options.memory_bytes.min(most << 20));
+    let (mind, thoughts, woken) = Mind::wake(&played, &folder, threads, memory)?;
     let peer = PeerId::from_public_key(&options.identity.peer().public())?;
     let me = NodeId::of(peer.public_key());
     let newcomer = || Memory::new(played.id(), me, Seed(net::new_secret()));
@@ -111,12 +117,23 @@ pub async fn join(
         model: hex(&woken.weights.root),
         resumed,
         resident_bytes: resident_bytes(),
+        alone: options.alone,
+        machine: tell::machine(options.threads, options.memory_bytes),
+        game: match charter.game {
+            Play::Share { .. } => "share".to_owned(),
+            Play::Debate { .. } => "debate".to_owned(),
+        },
+        environments: charter.environments.iter().map(|practised| practised.name.clone()).collect(),
     };
     reports.tell(started).await;
     let handle = start_network(&options, &charter, folder.join("peers"))?;
     let addresses = handle.until_listening().await?.iter().map(ToString::to_string).collect();
     reports.tell(Report::Listening { addresses }).await;
-    let blobs = Blobs::start(&handle, Store::open(&folder.join("blobs"), BLOB_BYTES)?, Uploads::default())?;
+    let blobs = Blobs::start(
+        &handle,
+        Store::open(&folder.join("blobs"), limits.blobs_mib << 20)?,
+        Uploads::default(),
+    )?;
     let shelf = Shelf::default();
     shelf.put(woken.weights);
     tokio::spawn(weights::serve(handle.clone(), blobs.clone(), shelf.clone()));
@@ -174,6 +191,8 @@ pub async fn join(
         leaving: None,
         part: Part::default(),
         peers: None,
+        watch: Watch::new(options.home.folder()),
+        owner,
     };
     node.run(unfinished.effects, thoughts, subscription, paces, words, stop).await
 }
@@ -229,6 +248,9 @@ struct Node {
     part: Part,
     /// What was last told of the connections.
     peers: Option<(usize, Vec<String>)>,
+    watch: Watch,
+    /// What the machine's owner lets it have, and whether it may work.
+    owner: Owner,
 }
 
 /// What this node did in the round, for its report.
@@ -267,7 +289,13 @@ impl Node {
         let mut stop = pin!(stop);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.mind.put(Job::Examine { round: self.journal.flock().round().unwrap_or(0), count: EXAM });
+        self.heed();
+        match self.owner.rest() {
+            Some(rest) => self.tell(Report::Rests { why: rest.to_string() }).await,
+            None => {
+                self.mind.put(Job::Examine { round: self.journal.flock().round().unwrap_or(0), count: EXAM });
+            }
+        }
         for effect in unfinished {
             self.apply(effect).await?;
         }
@@ -307,8 +335,36 @@ impl Node {
 
     fn leave(&mut self) -> Result<()> {
         self.leaving = Some(Instant::now());
-        self.mind.put(Job::Examine { round: self.learned, count: EXAM });
+        self.mind.hurry();
+        if self.owner.rest().is_none() {
+            self.mind.put(Job::Examine { round: self.learned, count: EXAM });
+        }
         self.save()
+    }
+
+    /// Sets what can be set while it runs to what the owner lets it have.
+    fn heed(&self) {
+        let limits = self.owner.limits();
+        self.mind.set_share(limits.cpu_percent);
+        let rate = |kib: Option<u64>| kib.map(|kib| kib.saturating_mul(1 << 10));
+        self.blobs.set_rates(rate(limits.upload_kib_per_second), rate(limits.download_kib_per_second));
+    }
+
+    /// Looks whether the owner has changed his mind, or the machine is busy.
+    async fn look_after_owner(&mut self) {
+        let seen = self.owner.look();
+        if seen.limits {
+            self.heed();
+        }
+        if let Some(wrong) = seen.wrong {
+            let part = "limits".to_owned();
+            self.tell(wrong.map_or(Report::Well { part: part.clone() }, |why| Report::Trouble { part, why }))
+                .await;
+        }
+        if seen.rest {
+            let rest = self.owner.rest().map(|rest| Report::Rests { why: rest.to_string() });
+            self.tell(rest.unwrap_or(Report::Works)).await;
+        }
     }
 
     async fn step(&mut self, event: Event) -> Result<()> {
@@ -325,7 +381,11 @@ impl Node {
             self.tell(Report::Connected { peers: seen.0, complaints: seen.1.clone() }).await;
             self.peers = Some(seen);
         }
-        if self.leaving.is_none() {
+        for report in self.watch.look(&self.handle, self.alone) {
+            self.tell(report).await;
+        }
+        self.look_after_owner().await;
+        if self.leaving.is_none() && self.owner.rest().is_none() {
             match self.rounds {
                 Rounds::OfChain if !self.alone && self.pace.is_time(self.newest) => {
                     // A ledger that is too busy to hear it is told again.
@@ -353,17 +413,21 @@ impl Node {
         }
         self.newest = self.newest.max(round);
         self.pace.opened();
-        if self.leaving.is_some() {
+        if self.leaving.is_some() || self.owner.rest().is_some() {
             return Ok(());
         }
         self.tell(Report::Opened { round }).await;
         self.step(Event::Opened { round, seed }).await
     }
 
-    /// Says that this node is ready for another round. The one that hears nobody says so too: it is to have as many rounds.
+    /// Says that this node is ready for another round, if it was its turn to speak. The one that hears nobody says so too: it is to have as many rounds.
     async fn ready(&mut self) {
-        self.pace.ready(self.peer, self.newest);
-        let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        let (all, me) = self.journal.flock().speaks().unwrap_or((true, true));
+        self.pace.draws(!all);
+        self.pace.ready(me.then_some(self.peer), self.newest);
+        if me {
+            let _ = self.handle.publish(READY, self.newest.to_le_bytes()).await;
+        }
     }
 
     async fn word(&mut self, word: Word) -> Result<()> {
@@ -402,9 +466,11 @@ impl Node {
                 self.part.answer_ms += took.as_millis() as u64;
                 self.step(Event::Answered { round, stage, root, answers }).await
             }
-            Thought::Learned { round, weights, took } => {
+            Thought::Learned { round, weights, progress, took } => {
                 let root = weights.root;
                 self.shelf.put(weights);
+                let environments = tell::practised(self.journal.flock(), round);
+                let samples = tell::samples(self.journal.flock(), round, |node| self.name(node));
                 // Before the step, which may begin the next round.
                 let Part { reward, own, heard, tokens, answer_ms } = std::mem::take(&mut self.part);
                 self.step(Event::Learned { round, root }).await?;
@@ -418,8 +484,14 @@ impl Node {
                     learn_ms: took.as_millis() as u64,
                     model: hex(&root),
                     resident_bytes: resident_bytes(),
+                    environments,
+                    answer_tokens: tokens as f64 / own.max(1) as f64,
+                    progress: progress.map(tell::progress),
                 })
                 .await;
+                if !samples.is_empty() {
+                    self.tell(Report::Samples { round, samples }).await;
+                }
                 self.done += 1;
                 if self.wanted.is_some_and(|wanted| self.done >= wanted) {
                     if self.leaving.is_none() {
@@ -433,7 +505,9 @@ impl Node {
                 }
                 Ok(())
             }
-            Thought::Audited { round, peer, finding } => self.audited(round, peer, finding).await,
+            Thought::Audited { round, peer, finding, answers, took } => {
+                self.audited(round, peer, finding, answers, took).await
+            }
             Thought::Examined { round, right, asked } => {
                 self.tell(Report::Examined { round, right, asked }).await;
                 Ok(())
@@ -462,7 +536,14 @@ impl Node {
         }
     }
 
-    async fn audited(&mut self, round: u64, peer: NodeId, finding: Finding) -> Result<()> {
+    async fn audited(
+        &mut self,
+        round: u64,
+        peer: NodeId,
+        finding: Finding,
+        answers: usize,
+        took: Duration,
+    ) -> Result<()> {
         if finding != Finding::Undone {
             let said = match finding {
                 Finding::Holds => "every bit holds".to_owned(),
@@ -472,7 +553,8 @@ impl Node {
                 _ => "it does not show the weights that it says it answered with".to_owned(),
             };
             let holds = finding == Finding::Holds;
-            self.tell(Report::Audited { round, peer: self.name(peer), holds, finding: said }).await;
+            let (peer, took_ms) = (self.name(peer), took.as_millis() as u64);
+            self.tell(Report::Audited { round, peer, holds, finding: said, answers, took_ms }).await;
         }
         self.step(Event::Audited { round, peer, finding }).await
     }
@@ -492,10 +574,10 @@ impl Node {
                 self.mind.put(Job::Audit { round, peer, weights, claims });
                 Ok(())
             }
-            Ok(None) => self.audited(round, peer, Finding::Withheld).await,
+            Ok(None) => self.audited(round, peer, Finding::Withheld, 0, Duration::ZERO).await,
             Err(why) => {
                 tracing::debug!(%why, "an audit could not be done");
-                self.audited(round, peer, Finding::Undone).await
+                self.audited(round, peer, Finding::Undone, 0, Duration::ZERO).await
             }
         }
     }
@@ -539,7 +621,7 @@ impl Node {
             }
             Effect::Audit { round, peer, root, claims } => {
                 if !self.fetch(peer, root, Wanted::Audit { round, peer, claims }) {
-                    return Box::pin(self.audited(round, peer, Finding::Undone)).await;
+                    return Box::pin(self.audited(round, peer, Finding::Undone, 0, Duration::ZERO)).await;
                 }
             }
             Effect::Commit { round, root } => self.deed(Deed::Made { round, root }).await,
@@ -559,7 +641,8 @@ impl Node {
             }
             Effect::Done { round } => {
                 self.learned = round;
-                if self.done.is_multiple_of(SAVE_EVERY) {
+                let logs = self.owner.limits().logs_mib << 20;
+                if self.done.is_multiple_of(SAVE_EVERY) || self.journal.is_long(logs) {
                     self.save()?;
                 }
             }
@@ -570,8 +653,21 @@ impl Node {
 
     async fn logged(&mut self, entry: Entry) {
         match entry {
-            Entry::Said { stage: 0, reward, .. } => self.part.reward = f64::from(reward),
-            Entry::Heard { .. } if self.late => self.begin_where_others_are(),
+            Entry::Said { round, stage, groups, reward } => {
+                let reward = f64::from(reward);
+                if stage == 0 {
+                    self.part.reward = reward;
+                }
+                self.tell(Report::Answered { round, stage, groups, reward }).await;
+            }
+            Entry::Heard { from, round, stage, groups, reward } => {
+                if self.late {
+                    self.begin_where_others_are();
+                }
+                let (peer, reward) = (self.name(from), f64::from(reward));
+                self.tell(Report::Received { round, stage, peer, groups, reward }).await;
+            }
+            Entry::Behind { round } => self.tell(Report::Behind { round }).await,
             Entry::Unheard { peer } => {
                 let why = "it broke the rules too often, or lied".to_owned();
                 self.tell(Report::Heard { peer: self.name(peer), heard: false, why }).await;
@@ -579,7 +675,14 @@ impl Node {
             Entry::HeardAgain { peer } => {
                 self.tell(Report::Heard { peer: self.name(peer), heard: true, why: String::new() }).await;
             }
-            Entry::Refused { from, rule } => tracing::debug!(from = self.name(from), ?rule, "refused"),
+            Entry::Refused { from, rule } => {
+                let (peer, rule) = (self.name(from), format!("{rule:?}"));
+                tracing::debug!(peer, rule, "refused");
+                // A flood of them is not to be one of reports.
+                if self.watch.may_tell_of_refusal() {
+                    self.tell(Report::Refused { peer, rule }).await;
+                }
+            }
             _ => {}
         }
     }
@@ -624,6 +727,11 @@ impl Reports {
     /// Whoever reads may be slow; if nobody does, the node goes on.
     async fn tell(&mut self, report: Report) {
         self.notes.take(&report);
+        match (&report, report.sentence()) {
+            (Report::Trouble { .. }, Some(sentence)) => tracing::warn!("{sentence}"),
+            (_, Some(sentence)) => tracing::info!("{sentence}"),
+            _ => {}
+        }
         let _ = self.to.send(report).await;
     }
 }
@@ -686,6 +794,14 @@ async fn try_place(
     }
     let account = Account::open(&chain, options.identity.wallet(), Some(options.home.folder()))?;
     let key = options.identity.peer();
+    if chain.money() == Money::Private && chain.balance(account.address()).await?.0 == 0 {
+        // Somebody's own chain may give newcomers what they need. If it does not, that is said below.
+        match tokio::time::timeout(GIFT, chain.beg(account.address())).await {
+            Ok(Ok(())) => tracing::info!("the chain gave this wallet what it needs to begin"),
+            Ok(Err(why)) => tracing::info!(%why, "nothing was given"),
+            Err(_) => tracing::info!("nothing was given in time"),
+        }
+    }
     match Ledger::join(account, key, swarm, charter.id(), folder, words.clone()).await {
         // Who has no money learns and shares all the same.
         Err(Error::Chain(why @ chain::Error::NeedsFunds { .. })) => {
@@ -704,12 +820,4 @@ fn is_passing(why: &Error) -> bool {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
-/// What the process takes, where the system says so.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = line.and_then(|l| l.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0);
-    kib << 10
 }

@@ -1,4 +1,5 @@
-//! When another round may be opened: as soon as all who took part in the last one are ready, and without them once they have had their time.
+//! When another round may be opened: as soon as all who spoke in the last one are ready, and without them once they have had their time. Where
+//! those who speak are drawn by lot, others do each time, and about as many are waited for.
 //!
 //! Nothing depends on it but the pace. Who says to be ready and is not falls behind alone; who never says so costs the others no more than a period.
 
@@ -18,6 +19,8 @@ pub(crate) struct Pace {
     /// The longest that one is waited for.
     period: Duration,
     ready: BTreeMap<u64, BTreeSet<PeerId>>,
+    /// Whether those who speak are drawn by lot.
+    by_lot: bool,
     /// When the newest round was opened.
     opened: Instant,
     /// Since when this node is ready.
@@ -31,7 +34,19 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 impl Pace {
     pub(crate) fn new(period: Duration) -> Pace {
-        Pace { period, ready: BTreeMap::new(), opened: Instant::now(), since: None, said: None }
+        Pace {
+            period,
+            ready: BTreeMap::new(),
+            by_lot: false,
+            opened: Instant::now(),
+            since: None,
+            said: None,
+        }
+    }
+
+    /// Whether those who speak are drawn by lot.
+    pub(crate) fn draws(&mut self, by_lot: bool) {
+        self.by_lot = by_lot;
     }
 
     /// A round was opened.
@@ -39,10 +54,12 @@ impl Pace {
         (self.opened, self.since, self.said) = (Instant::now(), None, None);
     }
 
-    /// This node has done all it has to do in a round.
-    pub(crate) fn ready(&mut self, me: PeerId, round: u64) {
+    /// This node has done all it has to do in a round; `spoke` is who it is, if it was its turn to speak.
+    pub(crate) fn ready(&mut self, spoke: Option<PeerId>, round: u64) {
         self.since = Some(Instant::now());
-        self.note(me, round);
+        if let Some(me) = spoke {
+            self.note(me, round);
+        }
     }
 
     /// Another says so.
@@ -84,7 +101,8 @@ impl Pace {
             let none = BTreeSet::new();
             let before = newest.checked_sub(1).and_then(|round| self.ready.get(&round)).unwrap_or(&none);
             let now = self.ready.get(&newest).unwrap_or(&none);
-            return before.is_subset(now) || since.elapsed() > self.period;
+            let all = if self.by_lot { now.len() * 4 >= before.len() * 3 } else { before.is_subset(now) };
+            return all || since.elapsed() > self.period;
         }
         // A round that this node came too late for; or none at all, and nobody to wait for.
         self.opened.elapsed() > if newest == 0 { self.period / 5 } else { 2 * self.period }
@@ -105,14 +123,29 @@ mod tests {
         assert!(!pace.may_open(1), "it has just begun");
         pace.note(peer(2), 1);
         pace.opened();
-        pace.ready(peer(1), 2);
+        pace.ready(Some(peer(1)), 2);
         assert!(!pace.may_open(2), "the other was there and is not ready");
         pace.note(peer(2), 2);
         assert!(pace.is_time(2) && !pace.is_time(2), "once is enough");
         let mut hasty = Pace::new(Duration::ZERO);
         hasty.note(peer(2), 1);
-        hasty.ready(peer(1), 2);
+        hasty.ready(Some(peer(1)), 2);
         assert!(hasty.may_open(2), "it has had its time");
+    }
+
+    #[test]
+    fn where_lots_are_drawn_others_are_as_good() {
+        let mut pace = Pace::new(Duration::from_hours(1));
+        pace.draws(true);
+        (0..4).for_each(|number| pace.note(peer(10 + number), 1));
+        pace.opened();
+        pace.ready(None, 2);
+        (0..2).for_each(|number| pace.note(peer(20 + number), 2));
+        assert!(!pace.may_open(2), "two of about four are ready");
+        pace.note(peer(30), 2);
+        assert!(pace.may_open(2));
+        pace.draws(false);
+        assert!(!pace.may_open(2), "where all speak, the same are waited for");
     }
 
     #[test]

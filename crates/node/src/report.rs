@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that a node tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Report {
     /// It has begun.
@@ -22,6 +23,18 @@ pub enum Report {
         resumed: Option<u64>,
         /// What the process takes.
         resident_bytes: u64,
+        /// Whether it hears nobody and tells nobody.
+        #[serde(default)]
+        alone: bool,
+        /// What it runs on.
+        #[serde(default)]
+        machine: Machine,
+        /// How the swarm works together: `share` or `debate`.
+        #[serde(default)]
+        game: String,
+        /// What is learned, by name.
+        #[serde(default)]
+        environments: Vec<String>,
     },
     /// Where it listens.
     Listening {
@@ -35,6 +48,11 @@ pub enum Report {
         /// What is wrong, each with its remedy.
         complaints: Vec<String>,
     },
+    /// Whom it is connected to, when that changes.
+    Linked {
+        /// At most 64 of them.
+        links: Vec<Link>,
+    },
     /// It has a place on a chain.
     Registered {
         /// Which chain.
@@ -46,6 +64,60 @@ pub enum Report {
     Opened {
         /// Which.
         round: u64,
+    },
+    /// A round was opened while the last was not finished here; it is entered later, or the next after it.
+    Behind {
+        /// Which.
+        round: u64,
+    },
+    /// It has answered in a stage of a round.
+    Answered {
+        /// The round.
+        round: u64,
+        /// The stage, from 0.
+        stage: u8,
+        /// Groups of answers.
+        groups: u16,
+        /// Their mean reward.
+        reward: f64,
+    },
+    /// Another's answers came.
+    Received {
+        /// The round that they are of.
+        round: u64,
+        /// The stage.
+        stage: u8,
+        /// Whose.
+        peer: String,
+        /// Groups of answers.
+        groups: u16,
+        /// Their mean reward, as scored here.
+        reward: f64,
+    },
+    /// A message broke a rule.
+    Refused {
+        /// Who wrote it.
+        peer: String,
+        /// The rule, by its name in the book's page on swarms.
+        rule: String,
+    },
+    /// Some answers of a round, to be read: its own and others', as scored here.
+    Samples {
+        /// Which round.
+        round: u64,
+        /// At most 8 of them.
+        samples: Vec<Sample>,
+    },
+    /// What the process takes of the machine.
+    Vitals {
+        /// Of one processor's time since the last such report; nothing where the system does not say.
+        processor: Option<f64>,
+        /// Memory.
+        resident_bytes: u64,
+        /// What is in its home.
+        disk_bytes: u64,
+        /// New messages that came by gossip so far.
+        messages: u64,
     },
     /// Its part in a round is done.
     Learned {
@@ -67,6 +139,15 @@ pub enum Report {
         model: String,
         /// What the process takes.
         resident_bytes: u64,
+        /// The same reward, by environment.
+        #[serde(default)]
+        environments: Vec<Practice>,
+        /// The mean length of its own answers, in tokens.
+        #[serde(default)]
+        answer_tokens: f64,
+        /// What the last step of learning told; nothing if no answer was better than another.
+        #[serde(default)]
+        progress: Option<Progress>,
     },
     /// It has learned again what it had learned and not saved before it was interrupted.
     Redone {
@@ -94,6 +175,12 @@ pub enum Report {
         holds: bool,
         /// What was found.
         finding: String,
+        /// Answers that were checked.
+        #[serde(default)]
+        answers: usize,
+        /// How long the check took, in milliseconds, without fetching the weights.
+        #[serde(default)]
+        took_ms: u64,
     },
     /// A peer is no longer heard, or again.
     Heard {
@@ -130,11 +217,109 @@ pub enum Report {
         /// With what.
         part: String,
     },
+    /// It begins no round for now: its owner's limits.
+    Rests {
+        /// Why, and how to lift that.
+        why: String,
+    },
+    /// It works again.
+    Works,
     /// It ends.
     Ended {
         /// The last round it took part in.
         round: u64,
     },
+    /// Words of its process that are none of the above. Whoever started it passes them on.
+    Said {
+        /// At most a thousand characters.
+        words: String,
+    },
+    /// Its process has ended. Whoever started it tells so.
+    Gone,
+}
+
+/// What a node runs on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Machine {
+    /// The processor's name; empty where the system does not say.
+    pub processor: String,
+    /// Threads that it can run at once.
+    pub cores: usize,
+    /// Threads that the node computes with.
+    pub threads: usize,
+    /// Memory of the machine; 0 where the system does not say.
+    pub memory_bytes: u64,
+    /// The most that the model may take of it.
+    pub model_bytes: u64,
+    /// Operating system and kind of processor.
+    pub system: String,
+}
+
+/// A connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Link {
+    /// To whom.
+    pub peer: String,
+    /// There and back, in milliseconds, once it was measured.
+    pub latency_ms: Option<f64>,
+}
+
+/// A question, and answers to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Sample {
+    /// Who answered; nobody, if it was the node itself.
+    pub peer: Option<String>,
+    /// The stage of the round.
+    pub stage: u8,
+    /// The environment.
+    pub environment: String,
+    /// The question.
+    pub question: String,
+    /// An answer that is right; there may be others.
+    pub right: String,
+    /// At most 8 of the answers.
+    pub answers: Vec<Answer>,
+}
+
+/// An answer with what it is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Answer {
+    /// What it says; nothing if it was cut off.
+    pub text: Option<String>,
+    /// From 0 to 1.
+    pub reward: f64,
+}
+
+/// What came of practising an environment in a round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Practice {
+    /// The environment.
+    pub name: String,
+    /// The mean reward.
+    pub reward: f64,
+    /// Over so many answers.
+    pub answers: usize,
+}
+
+/// What a step of learning told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Progress {
+    /// The loss.
+    pub loss: f64,
+    /// The mean surprise at the tokens that were learned from: an estimate of the policy's entropy.
+    pub entropy: f64,
+    /// How much likelier the tokens have become, as a mean ratio to the policy that gave them; 1 if not at all.
+    pub ratio: f64,
+    /// The share of tokens at which the clip holds the policy back.
+    pub clipped: f64,
+    /// The gradients' joint norm before clipping.
+    pub norm: f64,
 }
 
 impl Report {
@@ -176,8 +361,21 @@ impl Report {
             Report::Paid { round, credits } => format!("paid {credits} credits for round {round}"),
             Report::Trouble { part, why } => format!("{part}: {why}"),
             Report::Well { part } => format!("{part}: well again"),
+            Report::Rests { why } => format!("rests: {why}"),
+            Report::Works => "works again".to_owned(),
             Report::Ended { round } => format!("leaves after round {round}"),
-            Report::Opened { .. } | Report::Did { .. } | Report::Redone { .. } => return None,
+            Report::Said { words } => words.clone(),
+            Report::Gone => "its process has ended".to_owned(),
+            Report::Refused { peer, rule } => format!("a message of {} broke the rule {rule}", bird(peer)),
+            Report::Opened { .. }
+            | Report::Behind { .. }
+            | Report::Linked { .. }
+            | Report::Answered { .. }
+            | Report::Received { .. }
+            | Report::Samples { .. }
+            | Report::Vitals { .. }
+            | Report::Did { .. }
+            | Report::Redone { .. } => return None,
         })
     }
 }

@@ -15,6 +15,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a node is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
     /// When this was so, in seconds since 1970.
     pub at: u64,
@@ -44,8 +45,72 @@ pub struct Status {
     pub paid: Vec<(u64, String)>,
     /// What the process takes.
     pub resident_bytes: u64,
+    /// Why it begins no round for now, if it does not.
+    #[serde(default)]
+    pub rests: Option<String>,
     /// Whether it has ended.
     pub ended: bool,
+    /// What it has counted since it started.
+    #[serde(default)]
+    pub counts: Counts,
+}
+
+/// What a node has counted since it started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Counts {
+    /// Rounds it learned in.
+    pub rounds: u64,
+    /// Their mean rewards, added up.
+    pub rewards: f64,
+    /// Answers of its own that it learned from.
+    pub own: u64,
+    /// Answers of others.
+    pub heard: u64,
+    /// Tokens it spoke.
+    pub tokens: u64,
+    /// How long it answered, in milliseconds.
+    pub answer_ms: u64,
+    /// How long it learned.
+    pub learn_ms: u64,
+    /// Audits that found every bit right.
+    pub audits_held: u64,
+    /// Audits that found a lie.
+    pub audits_failed: u64,
+    /// How often it stopped listening to a peer.
+    pub unheard: u64,
+    /// How often something was the matter.
+    pub troubles: u64,
+    /// How often it was paid.
+    pub payments: u64,
+    /// How much in all, in credits: close, for plots; the chain has it to the last digit.
+    pub credits: f64,
+}
+
+impl Counts {
+    fn take(&mut self, report: &Report) {
+        match report {
+            Report::Learned { reward, own, heard, tokens_per_second, answer_ms, learn_ms, .. } => {
+                self.rounds += 1;
+                self.rewards += reward;
+                self.own += *own as u64;
+                self.heard += heard.iter().map(|(_, count)| *count as u64).sum::<u64>();
+                self.tokens += (tokens_per_second * *answer_ms as f64 / 1000.0).round() as u64;
+                self.answer_ms += answer_ms;
+                self.learn_ms += learn_ms;
+            }
+            Report::Audited { holds: true, .. } => self.audits_held += 1,
+            Report::Audited { .. } => self.audits_failed += 1,
+            Report::Heard { heard: false, .. } => self.unheard += 1,
+            Report::Trouble { .. } => self.troubles += 1,
+            Report::Paid { credits, .. } => {
+                self.payments += 1;
+                self.credits += credits.parse().unwrap_or(0.0);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Payments that are listed.
@@ -59,7 +124,9 @@ impl Status {
         serde_json::from_slice(&bytes).map_err(|why| Error::Damaged { file, why: why.to_string() })
     }
 
-    fn take(&mut self, report: &Report) {
+    /// Takes a report in.
+    pub(crate) fn take(&mut self, report: &Report) {
+        self.counts.take(report);
         match report {
             Report::Started { peer, process, swarm, .. } => {
                 (self.peer, self.process, self.swarm) = (peer.clone(), *process, swarm.clone());
@@ -87,6 +154,8 @@ impl Status {
                 }
             }
             Report::Well { part } => self.complaints.retain(|c| !c.starts_with(&format!("{part}: "))),
+            Report::Rests { why } => self.rests = Some(why.clone()),
+            Report::Works => self.rests = None,
             Report::Ended { .. } => self.ended = true,
             _ => {}
         }

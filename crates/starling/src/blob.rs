@@ -15,13 +15,6 @@ use crate::identity::Home;
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(io::stdout(), $($line)*)?
-    };
-}
-
 /// What to do with blobs.
 #[derive(Args)]
 pub(crate) struct Options {

@@ -1,19 +1,11 @@
 //! `starling doctor`: can this machine take part? It starts a node, looks around for a while, and says what it found in words.
 
 use std::error::Error;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use net::{Address, Config, Network, Reachability, State, SwarmId, listen_on};
-
-/// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(std::io::stdout(), $($line)*)?
-    };
-}
 
 /// Where it looks.
 #[derive(Args)]

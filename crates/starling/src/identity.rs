@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use chain::{Identity, Key, Passphrase};
@@ -10,13 +10,6 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 type Done = Result<(), Box<dyn Error>>;
-
-/// Prints a line, or says why it could not.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(std::io::stdout(), $($line)*)?
-    };
-}
 
 /// Where the keys are and how they are opened.
 #[derive(Args)]

@@ -2,13 +2,18 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use clap::Args;
+use node::api::Dashboard;
 use node::{Invite, Listen, Options as Node, Report};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use crate::identity::Home;
+
+/// What the node is called on its own dashboard.
+const NAME: &str = "this node";
 
 /// Which swarm, and what this machine lends it.
 #[derive(Args)]
@@ -39,6 +44,12 @@ pub(crate) struct Options {
     /// Hear nobody and tell nobody: what the others' company is worth is seen beside it
     #[arg(long)]
     alone: bool,
+    /// Serve the dashboard here; where others can reach the address, they need the token that is printed
+    #[arg(long, value_name = "ADDRESS")]
+    dashboard: Option<SocketAddr>,
+    /// What is written into `node.log` in its home: a level, or levels by crate, as in `warn,node=debug`
+    #[arg(long, value_name = "LEVELS", default_value = node::logs::USUAL)]
+    log: String,
     /// Leave when standard input ends
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
@@ -62,8 +73,10 @@ async fn take_part(options: &Options) -> Result<(), Box<dyn Error>> {
     };
     let threads =
         options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let home = node::Home::open(&options.home.folder()?)?;
+    node::logs::begin(home.folder(), &options.log)?;
     let node = Node {
-        home: node::Home::open(&options.home.folder()?)?,
+        home,
         identity: options.home.identity()?,
         invite,
         listen: if options.loopback { Listen::Loopback } else { Listen::Port(options.port) },
@@ -73,7 +86,24 @@ async fn take_part(options: &Options) -> Result<(), Box<dyn Error>> {
         memory_bytes: options.memory << 20,
         rounds: options.rounds,
     };
-    let (to, mut reports) = mpsc::channel(1024);
+    let json = options.home.json;
+    let dashboard = match options.dashboard {
+        Some(address) => {
+            let dashboard = Dashboard::start(node.home.folder(), address).await?;
+            dashboard.about(&node.invite);
+            dashboard.adopt(NAME, node.home.folder());
+            let url = dashboard.url();
+            let line = if json {
+                serde_json::json!({ "dashboard": url }).to_string()
+            } else {
+                format!("watch it at {url}")
+            };
+            writeln!(io::stdout(), "{line}")?;
+            Some(dashboard)
+        }
+        None => None,
+    };
+    let (to, mut reports) = mpsc::channel::<Report>(1024);
     let until_stdin_ends = options.until_stdin_ends;
     let stop = async move {
         if until_stdin_ends {
@@ -83,9 +113,11 @@ async fn take_part(options: &Options) -> Result<(), Box<dyn Error>> {
             let _ = tokio::signal::ctrl_c().await;
         }
     };
-    let json = options.home.json;
     let tell = tokio::task::spawn_blocking(move || {
         while let Some(report) = reports.blocking_recv() {
+            if let Some(dashboard) = &dashboard {
+                dashboard.tell(NAME, report.clone());
+            }
             if show(&report, json).is_err() {
                 // Nobody reads any more; the node is told by what it is told with being gone.
                 break;

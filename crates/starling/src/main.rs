@@ -1,14 +1,20 @@
 //! The command line of Starling.
 
+#[macro_use]
+mod say;
+
+mod assist;
 mod blob;
 mod chain;
 mod chat;
 mod deploy;
 mod dispute;
 mod doctor;
+mod exit;
 mod identity;
 mod invite;
 mod join;
+mod limits;
 mod model;
 mod replay;
 mod status;
@@ -23,7 +29,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// An open network for machine intelligence: machines that learn together and prove to each other, bit by bit, that they did.
 #[derive(Parser)]
-#[command(name = "starling", version)]
+#[command(name = "starling", version, after_help = exit::help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -42,6 +48,12 @@ enum Command {
     Swarm(swarm::Command),
     /// How a node of this machine is
     Status(status::Options),
+    /// What of this machine its nodes may have, and when: show it, change it
+    Limits(limits::Options),
+    /// Let the nodes of this machine rest: they stay connected, claim what they have earned, and begin no round
+    Pause(limits::Whose),
+    /// Let them work again
+    Resume(limits::Whose),
     /// Go through a node's rounds again, step by step, from its event log
     Replay(replay::Options),
     /// Can this machine take part? Looks for peers, and says in words what it finds and what to do.
@@ -58,6 +70,9 @@ enum Command {
     Model(model::Command),
     /// Talk with a model on this machine
     Chat(chat::Options),
+    /// The assistant that helps you build and learns from what you do: score it on recordings, teach it, share it, make it forget
+    #[command(subcommand)]
+    Assist(assist::Command),
     /// Check anyone's claim alone, or make one
     #[command(subcommand)]
     Verify(verify::Command),
@@ -78,6 +93,9 @@ fn main() -> ExitCode {
         Command::Invite(options) => invite::run(&options),
         Command::Swarm(command) => swarm::run(&command),
         Command::Status(options) => status::run(&options),
+        Command::Limits(options) => limits::run(&options),
+        Command::Pause(whose) => limits::pause(&whose),
+        Command::Resume(whose) => limits::resume(&whose),
         Command::Replay(options) => replay::run(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "starling", &mut std::io::stdout());
@@ -88,6 +106,7 @@ fn main() -> ExitCode {
         Command::Chain(command) => chain::run(&command),
         Command::Model(command) => model::run(&command),
         Command::Chat(options) => chat::run(&options),
+        Command::Assist(command) => assist::run(&command),
         Command::Verify(command) => verify::run(&command),
         Command::Dispute(options) => dispute::run(&options),
     };
@@ -99,7 +118,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("starling: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(exit::of(error.as_ref()).number)
         }
     }
 }

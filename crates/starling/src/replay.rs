@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use node::{Effect, Entry, Event, Home};
+use node::api::Step;
+use node::{Effect, Event, Home};
 
 use crate::identity::usual_home;
 
@@ -55,33 +56,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
 /// A step as people can follow it; ticks at which nothing happened are left out.
 fn show(at: u64, event: &Event, effects: &[Effect]) -> std::io::Result<()> {
-    let mut lines = Vec::new();
-    match event {
-        Event::Opened { round, .. } => lines.push(format!("round {round} is opened")),
-        Event::Heard { from, bytes, .. } => lines.push(format!("{from} says {} bytes", bytes.len())),
-        Event::Answered { stage, answers, .. } => {
-            lines.push(format!("the model has answered {} prompts of stage {stage}", answers.len()));
-        }
-        Event::Learned { round, .. } => lines.push(format!("the model has learned in round {round}")),
-        Event::Audited { peer, finding, .. } => lines.push(format!("{peer} was checked: {finding:?}")),
-        Event::Tick => {}
-    }
-    for effect in effects {
-        lines.push(match effect {
-            Effect::Publish(bytes) => format!("  tell the others, {} bytes", bytes.len()),
-            Effect::Answer { stage, asks, .. } => format!("  answer {} prompts of stage {stage}", asks.len()),
-            Effect::Learn { lessons, .. } => format!("  learn from {} groups of answers", lessons.len()),
-            Effect::Audit { peer, claims, .. } => format!("  check {peer}'s {} groups", claims.len()),
-            Effect::Commit { .. } => "  commit to what was made".to_owned(),
-            Effect::Scores { round, of } => format!("  score {} others for round {round}", of.len()),
-            Effect::Judge { verdict, .. } => format!("  {verdict:?} the message"),
-            Effect::Done { .. } => "  done".to_owned(),
-            Effect::Log(Entry::Refused { from, rule }) => format!("  {from} broke the rule {rule:?}"),
-            Effect::Log(entry) => format!("  note {entry:?}"),
-        });
-    }
+    let step = Step::of(at, event, effects);
     let mut out = std::io::stdout().lock();
-    for line in lines {
+    let done = step.done.iter().map(|done| format!("  {done}"));
+    for line in step.told.into_iter().chain(done) {
         writeln!(out, "{:9.3} s   {line}", at as f64 / 1000.0)?;
     }
     Ok(())

@@ -1,21 +1,13 @@
 //! `starling status`: how a node of this machine is.
 
 use std::error::Error;
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use node::Status;
 
 use crate::identity::usual_home;
-
-/// Prints a line, or says why it could not.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(std::io::stdout(), $($line)*)?
-    };
-}
 
 /// Which node.
 #[derive(Args)]
@@ -24,17 +16,19 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FOLDER")]
     home: Option<PathBuf>,
     /// One JSON object per node, for programs
-    #[arg(long)]
+    #[arg(long, conflicts_with = "metrics")]
     json: bool,
+    /// What the nodes have counted, as Prometheus reads it: put it where its node exporter looks
+    #[arg(long)]
+    metrics: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let homes = match &options.home {
-        Some(home) => vec![home.clone()],
-        None => all()?,
-    };
-    if homes.is_empty() {
-        return Err("no node has run here yet: `starling up` or `starling join` starts one".into());
+    let homes = homes(options.home.as_deref())?;
+    if options.metrics {
+        let nodes: Vec<Status> = homes.iter().map(|home| Status::read(home)).collect::<Result<_, _>>()?;
+        say!("{}", node::metrics::render(&nodes).trim_end());
+        return Ok(());
     }
     for home in homes {
         let status = Status::read(&home)?;
@@ -47,8 +41,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The homes in which nodes have run.
-fn all() -> Result<Vec<PathBuf>, Box<dyn Error>> {
+/// The home that was named, or those in which nodes have run on this machine.
+pub(crate) fn homes(named: Option<&Path>) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    if let Some(home) = named {
+        return Ok(vec![home.to_owned()]);
+    }
     let home = usual_home()?;
     let nodes = home.join("up/nodes");
     let mut homes: Vec<PathBuf> =
@@ -56,6 +53,9 @@ fn all() -> Result<Vec<PathBuf>, Box<dyn Error>> {
     homes.push(home);
     homes.retain(|home| home.join("status.json").is_file());
     homes.sort();
+    if homes.is_empty() {
+        return Err("no node has run here yet: `starling up` or `starling join` starts one".into());
+    }
     Ok(homes)
 }
 
@@ -81,6 +81,9 @@ fn show(home: &str, status: &Status) -> Result<(), Box<dyn Error>> {
     say!("  {} peers, {} MiB", status.peers, status.resident_bytes >> 20);
     if let Some((chain, agent)) = &status.agent {
         say!("  agent {agent} on {chain}, paid {} times since it started", status.paid.len());
+    }
+    if let Some(why) = status.rests.as_ref().filter(|_| !status.ended) {
+        say!("  rests: {why}");
     }
     for complaint in &status.complaints {
         say!("  ! {complaint}");

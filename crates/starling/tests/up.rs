@@ -93,11 +93,12 @@ fn a_killed_node_learns_again_what_it_had_learned_to_the_same_bits() {
     assert!(redone.len() >= 2 && learned.ends_with(&redone), "{redone:?} after {learned:?}");
 }
 
-#[test]
-fn who_has_no_money_takes_part_and_is_told_what_it_needs() {
+/// A colony of one, with these options, and a stranger who joins it for a round; gives what the stranger says.
+fn stranger(options: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
+    let usual = ["up", "--nodes", "1", "--no-control", "--home", home.path().to_str().unwrap(), "--json"];
     let mut up = Command::new(env!("CARGO_BIN_EXE_starling"))
-        .args(["up", "--nodes", "1", "--no-control", "--home", home.path().to_str().unwrap(), "--json"])
+        .args([&usual[..], options].concat())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -111,8 +112,20 @@ fn who_has_no_money_takes_part_and_is_told_what_it_needs() {
     up.wait().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("needs") && text.contains("takes part unpaid"), "{text}");
     assert!(text.contains(r#""what":"learned""#), "{text}");
+    text
+}
+
+#[test]
+fn a_stranger_is_given_what_it_needs() {
+    let text = stranger(&[]);
+    assert!(text.contains(r#""what":"registered""#) && !text.contains("unpaid"), "{text}");
+}
+
+#[test]
+fn who_has_no_money_takes_part_and_is_told_what_it_needs() {
+    let text = stranger(&["--no-gifts"]);
+    assert!(text.contains("needs") && text.contains("takes part unpaid"), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::limits::{ANSWER_TOKENS, CHARTER_BYTES, MESSAGE_BYTES, PROMPTS, SAMPLES, SHOWN};
+use crate::limits::{ANSWER_TOKENS, CHARTER_BYTES, MESSAGE_BYTES, PEERS, PROMPTS, SAMPLES, SHOWN};
 
 /// What a swarm has agreed on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,11 +132,13 @@ pub struct Rounds {
     pub stage_ms: u64,
     /// Peers that each node audits in a round: it fetches their weights and reads all they said in that round.
     pub audits: u16,
+    /// About how many nodes speak in a round. Where there are more, those who do are drawn by lot; the others listen and learn.
+    pub voices: u16,
 }
 
 impl Default for Rounds {
     fn default() -> Rounds {
-        Rounds { period_ms: 5_000, stage_ms: 2_000, audits: 1 }
+        Rounds { period_ms: 5_000, stage_ms: 2_000, audits: 1, voices: 24 }
     }
 }
 
@@ -212,7 +214,7 @@ impl Charter {
         };
         let Answers { samples, tokens, prompt } = &self.answers;
         let Learning { updates, rate, rise, scaled, truncate } = &self.learning;
-        let Rounds { period_ms, stage_ms, audits } = &self.round;
+        let Rounds { period_ms, stage_ms, audits, voices } = &self.round;
         let (name, model) = (text(&self.name), text(&self.model));
         format!(
             "# The charter of a swarm. Everyone in it has the same: one other character of meaning, and it is another swarm.\n\
@@ -249,7 +251,9 @@ impl Charter {
              period_ms = {period_ms}\n\
              stage_ms = {stage_ms}\n\
              # Peers whose weights a node fetches in a round, to see that they said what they say they did.\n\
-             audits = {audits}\n"
+             audits = {audits}\n\
+             # About how many nodes speak in a round. Where there are more, those who do are drawn by lot; the others listen and learn.\n\
+             voices = {voices}\n"
         )
     }
 
@@ -328,7 +332,7 @@ impl Charter {
         must("learning.rate", rate > 0.0 && rate <= 1.0, "must be above 0 and at most 1")?;
         within("learning.rise", rise.into(), 0, 10_000)?;
         must("learning.truncate", truncate > 0.0 && truncate <= 100.0, "must be above 0 and at most 100")?;
-        let Rounds { period_ms, stage_ms, audits } = self.round;
+        let Rounds { period_ms, stage_ms, audits, voices } = self.round;
         let stages = match self.game {
             Play::Share { .. } => 1,
             Play::Debate { .. } => 3,
@@ -342,7 +346,8 @@ impl Charter {
                 stages * stage_ms
             ),
         )?;
-        within("round.audits", audits.into(), 0, 64)
+        within("round.audits", audits.into(), 0, 64)?;
+        within("round.voices", voices.into(), 4, PEERS)
     }
 }
 
@@ -429,6 +434,7 @@ mod tests {
             ("period_ms = 5000", "period_ms = 10", "round.period_ms must be at least 2000"),
             ("stage_ms = 2000", "stage_ms = 1", "round.stage_ms"),
             ("audits = 1", "audits = 1000", "round.audits"),
+            ("voices = 24", "voices = 1", "round.voices"),
             ("audits = 1", "audit = 1", "audit"),
             ("kind = \"share\"", "kind = \"chess\"", "chess"),
         ] {
@@ -459,6 +465,7 @@ mod tests {
             |c: &mut Charter| c.answers.samples = 9,
             |c: &mut Charter| c.learning.rate = 2e-4,
             |c: &mut Charter| c.round.audits = 2,
+            |c: &mut Charter| c.round.voices = 25,
         ] {
             let mut other = Charter::new();
             change(&mut other);

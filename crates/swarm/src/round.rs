@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::game::Asked;
 use crate::id::{NodeId, Seed};
+use crate::lot::{Lot, Voices};
 use crate::rules::Rule;
 use crate::world::World;
 
@@ -22,6 +23,8 @@ pub(crate) struct Facts {
     pub(crate) number: u64,
     pub(crate) seed: Seed,
     pub(crate) opened_at: u64,
+    /// Who speaks in it.
+    pub(crate) voices: Voices,
     /// The stage that this node is in.
     pub(crate) stage: u8,
     pub(crate) doing: Doing,
@@ -66,11 +69,12 @@ pub(crate) struct Peer {
 }
 
 impl Round {
-    pub(crate) fn new(number: u64, seed: Seed, opened_at: u64) -> Round {
+    pub(crate) fn new(number: u64, seed: Seed, opened_at: u64, voices: Voices) -> Round {
         let facts = Facts {
             number,
             seed,
             opened_at,
+            voices,
             stage: 0,
             doing: Doing::Resting,
             root: None,
@@ -82,6 +86,18 @@ impl Round {
             audits: BTreeSet::new(),
         };
         Round { facts, world: World::new(number, seed) }
+    }
+
+    /// Whether it is this node's turn to speak.
+    pub(crate) fn speaks(&self, node: &NodeId) -> bool {
+        self.facts.voices.speaks(Lot::of(node, self.facts.seed))
+    }
+
+    /// Who speaks in the next round, by who spoke in this one.
+    pub(crate) fn next_voices(&self, me: NodeId, wanted: u16) -> Voices {
+        let own = self.speaks(&me).then_some(me);
+        let lots = self.complete(0).chain(own).map(|node| Lot::of(&node, self.facts.seed));
+        self.facts.voices.next(lots.collect(), wanted)
     }
 
     /// Who has said all there is to say in a stage.

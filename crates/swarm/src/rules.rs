@@ -25,6 +25,8 @@ pub enum Rule {
     Late,
     /// It is of no round to come, unless many are there.
     Future,
+    /// Its author was drawn to speak, or may think so.
+    Lot,
     /// It is of a stage of the game, and one of that stage's messages.
     Stage,
     /// No more messages come than a node may have to send.
@@ -83,7 +85,7 @@ impl Rule {
     pub fn price(self) -> u16 {
         match self {
             // The network's doing, or the time's.
-            Rule::Late | Rule::Room | Rule::Unheard => 0,
+            Rule::Late | Rule::Lot | Rule::Room | Rule::Unheard => 0,
             Rule::Audit => u16::MAX,
             Rule::Withheld | Rule::Seed => 16,
             _ if self.verdict() == Verdict::Reject => 16,
@@ -96,6 +98,7 @@ impl Rule {
     pub fn verdict(self) -> Verdict {
         match self {
             Rule::Late
+            | Rule::Lot
             | Rule::Future
             | Rule::Flood
             | Rule::Room
@@ -151,8 +154,10 @@ impl Due<'_> {
     }
 }
 
-/// By how much less likely than any accident it must be that two nodes said the same: the odds are `e` to this power.
-const TELLING: f64 = 20.0;
+/// By how much less likely than not it must be that two nodes said the same by accident: the odds are `e` to the power of the first number,
+/// and of the second once more for each answer that agrees. How little likely accidents are adds up to a sum that grows with their number (each
+/// is an exponential variable, so the sum has a gamma distribution): with these numbers, for up to 64 answers, chance exceeds it once in `e^20` times.
+const TELLING: [f64; 2] = [24.0, 2.2];
 
 /// Whether a group is too like another node's answers to the same prompt to be its author's own.
 ///
@@ -163,9 +168,14 @@ pub(crate) fn is_copy(group: &Group, other: &Group) -> bool {
     let bits = other.answers.len().checked_ilog2().map_or(0, |log| log + 1);
     let met = f64::from(bits) * std::f64::consts::LN_2;
     let surprise = |said: &Said| -said.logps.iter().map(|logp| f64::from(*logp)).sum::<f64>();
-    let telling = |said: &Said| {
-        let same = other.answers.iter().find(|other| other.tokens == said.tokens)?;
-        Some((surprise(said).max(surprise(same)) - met).max(0.0))
-    };
-    group.answers.iter().filter_map(telling).sum::<f64>() > TELLING
+    // Each of the other's answers is met once: what one always says and the other said once is one accident, and not many.
+    let mut left: Vec<&Said> = other.answers.iter().collect();
+    let (mut count, mut sum) = (0.0, 0.0);
+    for said in &group.answers {
+        if let Some(at) = left.iter().position(|other| other.tokens == said.tokens) {
+            sum += (surprise(said).max(surprise(left.swap_remove(at))) - met).max(0.0);
+            count += 1.0;
+        }
+    }
+    sum > TELLING[0] + TELLING[1] * count
 }

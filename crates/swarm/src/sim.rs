@@ -15,9 +15,9 @@ use crate::id::{NodeId, Seed};
 use crate::log::Recorder;
 use crate::memory::Memory;
 use crate::tongue::Tongue;
-use crate::trainer::{Learned, Pupil, Trainer};
+use crate::trainer::{Auditor, Learned, Pupil, Trainer};
 use crate::wire::{Message, Said};
-use crate::{Error, audit, weight_bytes, weights};
+use crate::{Error, weight_bytes};
 
 /// A trainer that can be put away, taken up again, and asked about others of its kind.
 pub trait Body: Trainer {
@@ -28,7 +28,7 @@ pub trait Body: Trainer {
     fn thaw(&mut self, bytes: &[u8]) -> Result<(), Error>;
 
     /// Whether one with these weights would have given these answers.
-    fn audit(&self, weights: &[u8], root: [u8; 32], claims: &[Claim]) -> Result<Finding, Error>;
+    fn audit(&mut self, weights: &[u8], root: [u8; 32], claims: &[Claim]) -> Result<Finding, Error>;
 
     /// What others are given who ask for its weights.
     fn weights(&self) -> Result<Vec<u8>, Error>;
@@ -382,12 +382,14 @@ pub struct Bird {
     pub pupil: Pupil,
     tongue: Tongue,
     limits: exact::Limits,
+    /// Made for the first audit.
+    auditor: Option<Auditor>,
 }
 
 impl Bird {
     /// A pupil that speaks this tongue.
     pub fn new(pupil: Pupil, tongue: Tongue, limits: exact::Limits) -> Bird {
-        Bird { pupil, tongue, limits }
+        Bird { pupil, tongue, limits, auditor: None }
     }
 }
 
@@ -414,9 +416,12 @@ impl Body for Bird {
         self.pupil.set_weights(bytes)
     }
 
-    fn audit(&self, bytes: &[u8], root: [u8; 32], claims: &[Claim]) -> Result<Finding, Error> {
-        let model = weights(self.pupil.model(), bytes, root, self.limits)?;
-        audit(&model, root, claims, &self.tongue, self.limits)
+    fn audit(&mut self, bytes: &[u8], root: [u8; 32], claims: &[Claim]) -> Result<Finding, Error> {
+        let auditor = match &mut self.auditor {
+            Some(auditor) => auditor,
+            none => none.insert(Auditor::new(self.pupil.model(), &self.tongue, self.limits)?),
+        };
+        auditor.audit(bytes, root, claims)
     }
 
     fn weights(&self) -> Result<Vec<u8>, Error> {
@@ -539,7 +544,7 @@ impl Body for Parrot {
         Ok(())
     }
 
-    fn audit(&self, weights: &[u8], root: [u8; 32], claims: &[Claim]) -> Result<Finding, Error> {
+    fn audit(&mut self, weights: &[u8], root: [u8; 32], claims: &[Claim]) -> Result<Finding, Error> {
         let mut other = self.clone();
         other.thaw(weights)?;
         for (claim, number) in (0..).zip(claims).map(|(number, claim)| (claim, number)) {

@@ -55,6 +55,8 @@ pub struct Pupil {
 /// Answers side by side, and rows of one pass of learning: enough to keep two cores busy, and little memory for a small model.
 const SEATS: usize = 64;
 const ROWS: usize = 32;
+/// Answers that are checked side by side.
+const AUDITED: usize = 32;
 /// The note of a checkpoint in which a pupil's counters are.
 const NOTE: &str = "swarm pupil";
 
@@ -216,24 +218,45 @@ fn rollouts(claim: &Claim, root: [u8; 32], until: &Until) -> Vec<Rollout> {
     claim.answers.iter().zip(0..).map(rollout).collect()
 }
 
-/// Whether a model gave these answers, to the bit: what [`Effect::Audit`](crate::Effect::Audit) asks, once its weights are there.
-pub fn audit(
-    model: &Model,
-    root: [u8; 32],
-    claims: &[Claim],
-    tongue: &Tongue,
-    limits: Limits,
-) -> Result<Finding, Error> {
-    let until = Until::new(tongue.answer_tokens(), tongue.ends());
-    let tokens = tongue.prompt_tokens() + tongue.answer_tokens();
-    let mut checker = Checker::new(model, ROWS, tokens, limits)?;
-    for (claim, number) in claims.iter().zip(0..) {
-        let findings = checker.check(&rollouts(claim, root, &until))?;
-        if let Some(answer) = findings.iter().position(|finding| *finding != lm::Finding::Holds) {
-            return Ok(Finding::Lie { claim: number, answer: answer as u16 });
-        }
+/// Says whether others' models gave their answers, to the bit: what [`Effect::Audit`](crate::Effect::Audit) asks, once their weights are there.
+///
+/// It has one model and one checker, which take up the weights of whoever is audited: made anew for each audit, their memory would come and go.
+#[derive(Debug)]
+pub struct Auditor {
+    model: Model,
+    checker: Checker,
+    until: Until,
+}
+
+impl Auditor {
+    /// An auditor of models of this one's shape.
+    pub fn new(like: &Model, tongue: &Tongue, limits: Limits) -> Result<Auditor, Error> {
+        let model = like.copy_to(like.device(), limits)?;
+        let tokens = tongue.prompt_tokens() + tongue.answer_tokens();
+        let checker = Checker::new(&model, AUDITED, tokens, limits)?;
+        Ok(Auditor { model, checker, until: Until::new(tongue.answer_tokens(), tongue.ends()) })
     }
-    Ok(Finding::Holds)
+
+    /// Takes up weights, as [`weight_bytes`] gives them; an error if they are not of this root.
+    pub fn take_up(&mut self, bytes: &[u8], root: [u8; 32]) -> Result<(), Error> {
+        put_weights(&mut self.model, bytes)?;
+        if self.model.root()? == root {
+            return Ok(());
+        }
+        Err(Error::Weights { why: "are not of the root that was asked for".to_owned() })
+    }
+
+    /// Whether a model of these weights gave these answers.
+    pub fn audit(&mut self, bytes: &[u8], root: [u8; 32], claims: &[Claim]) -> Result<Finding, Error> {
+        self.take_up(bytes, root)?;
+        for (claim, number) in claims.iter().zip(0..) {
+            let findings = self.checker.check(&rollouts(claim, root, &self.until))?;
+            if let Some(answer) = findings.iter().position(|finding| *finding != lm::Finding::Holds) {
+                return Ok(Finding::Lie { claim: number, answer: answer as u16 });
+            }
+        }
+        Ok(Finding::Holds)
+    }
 }
 
 /// A model's weights as bytes, for whoever asks for them by their root: every parameter's numbers, in the order of the configuration.
@@ -243,16 +266,6 @@ pub fn weight_bytes(model: &Model) -> Result<Vec<u8>, Error> {
         bytes.extend(model.weight(&parameter.name)?.iter().flat_map(|number| number.to_le_bytes()));
     }
     Ok(bytes)
-}
-
-/// A model like this one with other weights; an error if they are not of this root.
-pub fn weights(like: &Model, bytes: &[u8], root: [u8; 32], limits: Limits) -> Result<Model, Error> {
-    let mut model = like.copy_to(like.device(), limits)?;
-    put_weights(&mut model, bytes)?;
-    if model.root()? == root {
-        return Ok(model);
-    }
-    Err(Error::Weights { why: "are not of the root that was asked for".to_owned() })
 }
 
 fn put_weights(model: &mut Model, bytes: &[u8]) -> Result<(), Error> {

@@ -154,3 +154,27 @@ fn the_deaf_learn_alone() {
     };
     assert_eq!(sim.seen.iter().find(others), None);
 }
+
+#[test]
+fn in_a_large_swarm_a_few_speak_at_a_time_and_all_learn() {
+    let mut charter = charter(Play::Share { own: 4, foreign: 8 });
+    charter.round.voices = 8;
+    let parts = parts(charter);
+    let mut sim = sim(&parts, 80, 3);
+    sim.run(12).unwrap();
+    let (mut spoke, mut rounds) = (std::collections::BTreeSet::new(), 0);
+    for _ in 0..20 {
+        sim.run(1).unwrap();
+        let flock = sim.flock(0).unwrap();
+        let world = flock.worlds().next().unwrap();
+        let heard: std::collections::BTreeSet<_> = world.stage(0).map(|(node, ..)| node).collect();
+        assert!((1..=33).contains(&heard.len()), "{} spoke, and about 8 were to", heard.len());
+        rounds += heard.len();
+        spoke.extend(heard);
+    }
+    assert!((100..=300).contains(&rounds), "{rounds} in 20 rounds");
+    assert!(spoke.len() > 60, "only {} of 80 ever spoke", spoke.len());
+    let (first, last) = (mean(&sim, 0..80, 0..3), mean(&sim, 0..80, 29..32));
+    assert!(last > 1.5 * first, "{first} -> {last}");
+    assert!(broken(&sim.seen).values().flatten().all(|rule| rule.price() == 0), "{:?}", broken(&sim.seen));
+}

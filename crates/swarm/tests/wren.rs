@@ -9,8 +9,8 @@ use lm::checkpoint::Store;
 use lm::wren;
 use swarm::sim::{Bird, Links, Nature, Seen, Sim, broken};
 use swarm::{
-    Ask, Charter, Claim, Entry, Error, Finding, Lesson, Message, NodeId, Parts, Play, Pupil, Rule, Tongue,
-    Trainer, weight_bytes, weights,
+    Ask, Auditor, Charter, Claim, Entry, Error, Finding, Lesson, Message, NodeId, Parts, Play, Pupil, Rule,
+    Tongue, Trainer, weight_bytes,
 };
 
 fn parts() -> Arc<Parts> {
@@ -125,13 +125,15 @@ fn weights_are_known_by_their_root() {
     let base_root = one.root().unwrap();
     one.learn(&first).unwrap();
     let (bytes, root) = (weight_bytes(one.model()).unwrap(), one.root().unwrap());
-    let like = pupil(&parts);
-    let limits = Limits::default();
-    let taken = weights(like.model(), &bytes, root, limits).unwrap();
-    assert_eq!(taken.root().unwrap(), root);
+    let claims: Vec<Claim> = first.iter().map(|lesson| lesson.claim.clone()).collect();
+    let mut auditor = Auditor::new(pupil(&parts).model(), &parts.tongue, Limits::default()).unwrap();
     for (bytes, root) in [(&bytes[..], base_root), (&base, root), (&bytes[4..], root), (&[], root)] {
-        assert!(matches!(weights(like.model(), bytes, root, limits), Err(Error::Weights { .. })));
+        assert!(matches!(auditor.take_up(bytes, root), Err(Error::Weights { .. })));
     }
+    // One auditor, whoever is audited and whatever it was given before.
+    assert_eq!(auditor.audit(&base, base_root, &claims).unwrap(), Finding::Holds);
+    assert!(matches!(auditor.audit(&bytes, root, &claims).unwrap(), Finding::Lie { .. }));
+    assert_eq!(auditor.audit(&base, base_root, &claims).unwrap(), Finding::Holds);
     // A newcomer takes them for its own.
     let mut newcomer = pupil(&parts);
     newcomer.set_weights(&bytes).unwrap();

@@ -162,22 +162,36 @@ impl Chain {
 
     /// Gives an account some of the chain's money, where a faucet in this process can.
     pub async fn fund(&self, account: Address, amount: Wei) -> Result<(), Error> {
-        let Some(embedded) = &self.inner.embedded else {
-            return Err(Error::NoFaucet {
-                chain: self.title().to_owned(),
-                symbol: self.inner.preset.symbol.clone(),
-                wallet: account,
-            });
-        };
+        let embedded = self.inner.embedded.as_ref().ok_or_else(|| self.no_faucet(account))?;
         let before = self.balance(account).await?;
         embedded
             .fund(account.0, amount.0)
             .await
             .map_err(|e| Error::Rpc { method: "the faucet", why: e.to_string() })?;
+        self.until_more(account, before).await
+    }
+
+    /// Asks the chain for what it gives to strangers: the embedded one of somebody who wants company may give what a node needs.
+    pub async fn beg(&self, account: Address) -> Result<(), Error> {
+        let before = self.balance(account).await?;
+        match self.inner.ask::<_, B256>("starling_fund", [account.alloy()]).await {
+            Ok(_) => self.until_more(account, before).await,
+            // Other chains know no such method, and ours only where its owner allows it.
+            Err(Error::Rpc { .. }) => Err(self.no_faucet(account)),
+            Err(why) => Err(why),
+        }
+    }
+
+    async fn until_more(&self, account: Address, before: Wei) -> Result<(), Error> {
         while self.balance(account).await? <= before {
             tokio::time::sleep(self.poll()).await;
         }
         Ok(())
+    }
+
+    fn no_faucet(&self, wallet: Address) -> Error {
+        let (chain, symbol) = (self.title().to_owned(), self.inner.preset.symbol.clone());
+        Error::NoFaucet { chain, symbol, wallet }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -224,6 +238,15 @@ impl Chain {
 
     pub(crate) async fn code(&self, at: Address) -> Result<Vec<u8>, Error> {
         Ok(self.inner.ask::<_, Bytes>("eth_getCode", (at.alloy(), "latest")).await?.to_vec())
+    }
+
+    /// A question of one of our other files.
+    pub(crate) async fn ask<P: RpcSend, R: RpcRecv>(
+        &self,
+        method: &'static str,
+        params: P,
+    ) -> Result<R, Error> {
+        self.inner.ask(method, params).await
     }
 
     pub(crate) async fn block(&self, number: u64) -> Result<Option<Block>, Error> {

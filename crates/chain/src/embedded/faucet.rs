@@ -1,7 +1,9 @@
 //! The account that gives new ones something to begin with.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use alloy::consensus::{SignableTransaction as _, TxEip1559, TxEnvelope, transaction::Recovered};
 use alloy::primitives::{Address, B256, TxKind, U256, keccak256};
@@ -94,5 +96,65 @@ impl Faucet {
             Refusal::Stopped(why) => EmbeddedError::Stopped { why },
             Refusal::Rejected(why) => failed(why.to_string()),
         })
+    }
+}
+
+/// What the faucet gives to strangers who ask by `starling_fund`: it must end somewhere, whoever asks how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Giving {
+    /// What an address is given, once.
+    pub each: u128,
+    /// What all together are given, until the chain is started again.
+    pub all: u128,
+}
+
+/// Who was given something.
+#[derive(Debug)]
+pub(crate) struct Given {
+    giving: Giving,
+    to: Mutex<BTreeSet<Address>>,
+}
+
+impl Given {
+    pub(crate) fn new(giving: Giving) -> Given {
+        Given { giving, to: Mutex::default() }
+    }
+
+    /// What an address is to be given now; or why nothing. Of two who ask for one address at once, one is told so.
+    pub(crate) fn take(&self, who: Address) -> Result<u128, &'static str> {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        let Giving { each, all } = self.giving;
+        let given = each.saturating_mul(to.len() as u128);
+        if to.contains(&who) {
+            return Err("this address was given what it may have");
+        }
+        if each == 0 || given.saturating_add(each) > all {
+            return Err("all was given that may be: ask the chain's owner");
+        }
+        to.insert(who);
+        Ok(each)
+    }
+
+    /// It was not given after all.
+    pub(crate) fn put_back(&self, who: &Address) {
+        self.to.lock().unwrap_or_else(PoisonError::into_inner).remove(who);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_ends_somewhere() {
+        let given = Given::new(Giving { each: 10, all: 25 });
+        let who = Address::repeat_byte;
+        assert_eq!(given.take(who(1)), Ok(10));
+        assert!(given.take(who(1)).unwrap_err().contains("was given"));
+        assert_eq!(given.take(who(2)), Ok(10));
+        assert!(given.take(who(3)).unwrap_err().contains("owner"), "five are left, and that is too little");
+        given.put_back(&who(2));
+        assert_eq!(given.take(who(3)), Ok(10));
+        assert!(Given::new(Giving { each: 0, all: 25 }).take(who(1)).is_err());
     }
 }

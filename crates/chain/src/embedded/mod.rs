@@ -53,7 +53,8 @@ use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, by
 use revm::bytecode::Bytecode;
 
 use block::Block;
-use faucet::Faucet;
+use faucet::{Faucet, Given};
+pub use faucet::Giving;
 use pool::Pool;
 use rpc::Rpc;
 use sequencer::{Command, Sequencer, Shared};
@@ -66,7 +67,7 @@ pub use clock::Clock;
 pub use error::EmbeddedError;
 pub use pool::PoolLimits;
 pub use rpc::Limits;
-pub use server::Server;
+pub use server::{Bounded, Seated, Server};
 pub use transport::InProcess;
 
 /// The id of a chain that was given none: the word "star".
@@ -113,6 +114,10 @@ pub struct Options {
     pub pool: PoolLimits,
     /// How much may be asked.
     pub limits: Limits,
+    /// What strangers are given who ask for it; without, the faucet gives to this process only.
+    pub giving: Option<Giving>,
+    /// Whether it may listen where other machines can reach it. It has no passwords: whoever reaches it may ask it all there is.
+    pub open: bool,
 }
 
 impl Default for Options {
@@ -127,6 +132,8 @@ impl Default for Options {
             clock: Clock::system(),
             pool: PoolLimits::default(),
             limits: Limits::default(),
+            giving: None,
+            open: false,
         }
     }
 }
@@ -140,8 +147,9 @@ struct Running {
     rpc: Arc<Rpc>,
     commands: Option<SyncSender<Command>>,
     thread: Option<JoinHandle<()>>,
-    faucet: Option<Faucet>,
+    faucet: Option<Arc<Faucet>>,
     limits: Limits,
+    open: bool,
 }
 
 impl Drop for Running {
@@ -185,13 +193,16 @@ impl Embedded {
             .name("sequencer".to_owned())
             .spawn(move || sequencer.run())
             .map_err(|source| EmbeddedError::Folder { path: PathBuf::from("a thread"), source })?;
-        let rpc = Rpc::new(shared, commands.clone(), options.limits, options.pool);
+        let faucet = faucet.map(Arc::new);
+        let giver = faucet.clone().zip(options.giving.map(Given::new));
+        let rpc = Rpc::new(shared, commands.clone(), options.limits, options.pool, giver);
         Ok(Embedded(Arc::new(Running {
             rpc: Arc::new(rpc),
             commands: Some(commands),
             thread: Some(thread),
             faucet,
             limits: options.limits,
+            open: options.open,
         })))
     }
 
@@ -212,7 +223,7 @@ impl Embedded {
 
     /// Sends an account some wei from the faucet; gives the transaction's hash.
     ///
-    /// Only this process can ask for it: there is no such method in the RPC.
+    /// Only this process can ask for so much of it as it likes; others ask by `starling_fund`, within [`Options::giving`].
     pub async fn fund(&self, account: [u8; 20], wei: u128) -> Result<[u8; 32], EmbeddedError> {
         let none = || EmbeddedError::Faucet {
             why: "its key, the file faucet.key in the chain's folder, is not there; put it back".to_owned(),
@@ -223,7 +234,7 @@ impl Embedded {
 
     /// Answers JSON-RPC over HTTP and WebSocket on an address of this machine.
     pub async fn serve(&self, address: std::net::SocketAddr) -> Result<Server, EmbeddedError> {
-        Server::start(self.clone(), address, self.0.limits).await
+        Server::start(self.clone(), address, self.0.limits, self.0.open).await
     }
 
     /// A transport for a client in this process: the same decoder and answers as over HTTP, without the network.

@@ -1,4 +1,4 @@
-//! The chain's JSON-RPC over HTTP and WebSocket, on one port of this machine.
+//! The chain's JSON-RPC over HTTP and WebSocket, on one port, which other machines reach only if its owner says so.
 //!
 //! Pages of any origin may ask: nothing here is secret, no key is kept, and only signed transactions change anything.
 
@@ -55,8 +55,9 @@ impl Server {
         chain: Embedded,
         address: SocketAddr,
         limits: Limits,
+        open: bool,
     ) -> Result<Server, EmbeddedError> {
-        if !address.ip().is_loopback() {
+        if !open && !address.ip().is_loopback() {
             return Err(EmbeddedError::NotLoopback { address });
         }
         let failed = |source| EmbeddedError::Listen { address, source };
@@ -64,11 +65,7 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let site = Site { chain, limits };
         let app = Router::new().route("/", get(upgrade).post(post).options(preflight)).fallback(any(nowhere));
-        let bounded = Bounded {
-            listener,
-            seats: Arc::new(Semaphore::new(limits.connections)),
-            patience: Duration::from_millis(limits.patience_ms),
-        };
+        let bounded = Bounded::new(listener, limits.connections, Duration::from_millis(limits.patience_ms));
         let serve = axum::serve(bounded, app.with_state(site));
         let task = tokio::spawn(async move {
             // It ends only when it is aborted.
@@ -180,11 +177,21 @@ async fn talk(mut socket: WebSocket, site: Site) {
     }
 }
 
-/// A listener with so many seats; whoever comes when all are taken waits at the door.
-struct Bounded {
+/// A listener with so many seats; whoever comes when all are taken waits at the door, and whoever is silent for long loses his.
+///
+/// Everything in a node that answers over HTTP listens with it.
+#[derive(Debug)]
+pub struct Bounded {
     listener: TcpListener,
     seats: Arc<Semaphore>,
     patience: Duration,
+}
+
+impl Bounded {
+    /// A listener with so many seats, each kept for as long as something moves now and then.
+    pub fn new(listener: TcpListener, seats: usize, patience: Duration) -> Bounded {
+        Bounded { listener, seats: Arc::new(Semaphore::new(seats)), patience }
+    }
 }
 
 impl Listener for Bounded {
@@ -214,7 +221,8 @@ impl Listener for Bounded {
 }
 
 /// A connection that ends when nothing has moved for a while, so that nobody keeps a seat by being silent.
-struct Seated {
+#[derive(Debug)]
+pub struct Seated {
     stream: TcpStream,
     alarm: Pin<Box<Sleep>>,
     patience: Duration,

@@ -12,6 +12,7 @@ use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
 use super::fetch::{Ended, fetch};
+use super::limits::Intake;
 use super::plan::Plan;
 use super::reader::Reader;
 use super::wire::{Gone, Wire};
@@ -40,6 +41,8 @@ pub(crate) trait Net: Send + Sync + 'static {
     fn withdraw(&self, root: Root) -> BoxFuture<'_, ()>;
     /// What may be held of others' bytes.
     fn memory(&self) -> &Pool;
+    /// What may come in per second.
+    fn intake(&self) -> &Intake;
     /// A peer was caught lying.
     fn lied(&self, peer: PeerId) -> BoxFuture<'_, ()>;
     /// Whether a peer was caught before.

@@ -216,7 +216,8 @@ impl Line {
         let groups = span.groups();
         let mut at = groups.start;
         while at < groups.end {
-            let end = (at + self.batch).min(groups.end);
+            let most = self.shared.net.intake().groups();
+            let end = (at + self.batch.min(most)).min(groups.end);
             let place = blob.shape().bytes(at..end);
             let mut buffer = self.spare.pop().unwrap_or_default();
             buffer.resize((place.end - place.start) as usize, 0);
@@ -227,6 +228,7 @@ impl Line {
                 slow if slow > Duration::from_millis(100) => self.batch = (self.batch / 2).max(1),
                 _ => {}
             }
+            self.shared.net.intake().pay(place.end - place.start).await;
             while self.jobs.len() >= JOBS {
                 self.settle().await?;
             }

@@ -1,6 +1,7 @@
 //! How much a node gives, to one peer and to all together.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub(crate) struct Gate {
 #[derive(Debug, Default)]
 struct Counts {
     streams: usize,
+    /// What all together are given per second: the owner may change it at any time.
+    rate: Option<u64>,
     total: Bucket,
     peers: HashMap<PeerId, Peer>,
 }
@@ -94,7 +97,13 @@ pub(crate) struct Pass {
 
 impl Gate {
     pub(crate) fn new(limits: Uploads, pool: Pool) -> Arc<Gate> {
-        Arc::new(Gate { limits, pool, counts: Mutex::default() })
+        let counts = Counts { rate: limits.bytes_per_second, ..Counts::default() };
+        Arc::new(Gate { limits, pool, counts: Mutex::new(counts) })
+    }
+
+    /// Gives all peers together so many bytes per second from now on.
+    pub(crate) fn set_rate(&self, rate: Option<u64>) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).rate = rate;
     }
 
     /// Lets a stream in, if there is room for it.
@@ -122,7 +131,8 @@ impl Pass {
         let (now, limits) = (Instant::now(), &self.gate.limits);
         let at = {
             let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            let all = counts.total.take(bytes, limits.bytes_per_second, now);
+            let all_rate = counts.rate;
+            let all = counts.total.take(bytes, all_rate, now);
             let rate = limits.bytes_per_second_per_peer;
             let own = counts.peers.get_mut(&self.peer).map_or(now, |peer| peer.bucket.take(bytes, rate, now));
             all.max(own)
@@ -143,6 +153,41 @@ impl Drop for Pass {
                 counts.peers.remove(&self.peer);
             }
         }
+    }
+}
+
+/// How much may come in, of all that is fetched together.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    /// Bytes per second; 0 for as many as come.
+    rate: AtomicU64,
+    bucket: Mutex<Bucket>,
+}
+
+impl Intake {
+    pub(crate) fn set_rate(&self, rate: Option<u64>) {
+        self.rate.store(rate.map_or(0, |rate| rate.max(1)), Ordering::Relaxed);
+    }
+
+    fn rate(&self) -> Option<u64> {
+        Some(self.rate.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
+    }
+
+    /// The most groups to read at once: no more than come in a second, so that whoever sends them does not take us for dead.
+    pub(crate) fn groups(&self) -> u64 {
+        self.rate().map_or(BATCH, |rate| (rate / GROUP).clamp(1, BATCH))
+    }
+
+    /// Waits until bytes that have come are paid for.
+    pub(crate) async fn pay(&self, bytes: u64) {
+        let Some(rate) = self.rate() else { return };
+        let until = {
+            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            bucket.take(bytes, Some(rate), now);
+            bucket.take(0, Some(rate), now)
+        };
+        tokio::time::sleep_until(until).await;
     }
 }
 
@@ -199,5 +244,33 @@ mod tests {
             gate.enter(peer(n)).unwrap().pay(1000).await;
         }
         assert_eq!(start.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_owner_may_change_a_rate_at_any_time() {
+        let gate = Gate::new(Uploads::default(), Pool::default());
+        let start = Instant::now();
+        gate.enter(peer(1)).unwrap().pay(1 << 30).await;
+        assert_eq!(start.elapsed().as_secs(), 0, "as fast as the line");
+        gate.set_rate(Some(1000));
+        for _ in 0..3 {
+            gate.enter(peer(1)).unwrap().pay(1000).await;
+        }
+        assert_eq!(start.elapsed().as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_is_paid_for_by_all_who_fetch() {
+        let intake = Intake::default();
+        let start = Instant::now();
+        intake.pay(1 << 40).await;
+        assert_eq!((start.elapsed().as_secs(), intake.groups()), (0, BATCH));
+        intake.set_rate(Some(GROUP));
+        assert_eq!(intake.groups(), 1);
+        tokio::join!(intake.pay(2 * GROUP), intake.pay(3 * GROUP));
+        assert_eq!(start.elapsed().as_secs(), 5);
+        intake.set_rate(None);
+        intake.pay(1 << 40).await;
+        assert_eq!(start.elapsed().as_secs(), 5);
     }
 }

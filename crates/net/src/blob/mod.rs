@@ -73,7 +73,7 @@ use crate::memory::Pool;
 use crate::{Handle, PeerId};
 use download::{Active, Net};
 use lane::Lanes;
-use limits::Gate;
+use limits::{Gate, Intake};
 use wire::{Gone, PROTOCOL, Wire};
 
 /// A peer that lied is not asked again, and gets nothing, for so long.
@@ -94,6 +94,7 @@ pub struct Blobs {
 struct Inner {
     store: Store,
     net: Arc<dyn Net>,
+    gate: Arc<Gate>,
     active: Mutex<HashMap<Root, Weak<Active>>>,
     tasks: Vec<AbortHandle>,
     /// Those who are served are left when it goes, so that nobody holds the store any more.
@@ -121,10 +122,12 @@ impl Blobs {
             liars: Mutex::default(),
             lanes: uploads.lane_port.is_some(),
             no_lane: Mutex::default(),
+            intake: Intake::default(),
         });
         let gate = Gate::new(uploads, handle.pool().clone());
         let (alive, ended) = watch::channel(());
         let (serving, to) = (store.clone(), net.clone());
+        let kept = gate.clone();
         let serve = Arc::new(move |peer: PeerId, wire: Wire| {
             if to.is_liar(peer) {
                 return;
@@ -179,7 +182,14 @@ impl Blobs {
             .into_iter()
             .chain(listening)
             .collect();
-        Ok(Blobs { inner: Arc::new(Inner { store, net, active: Mutex::default(), tasks, _alive: alive }) })
+        let inner = Inner { store, net, gate: kept, active: Mutex::default(), tasks, _alive: alive };
+        Ok(Blobs { inner: Arc::new(inner) })
+    }
+
+    /// From now on gives to all peers together, and fetches from them, no more bytes per second than this.
+    pub fn set_rates(&self, up: Option<u64>, down: Option<u64>) {
+        self.inner.gate.set_rate(up);
+        self.inner.net.intake().set_rate(down);
     }
 
     /// The disk.
@@ -242,6 +252,8 @@ struct Peers {
     lanes: bool,
     /// Peers to whom there was no lane the last time, and until when none is tried.
     no_lane: Mutex<HashMap<PeerId, Instant>>,
+    /// What may come in per second.
+    intake: Intake,
 }
 
 impl Peers {
@@ -310,6 +322,10 @@ impl Net for Peers {
 
     fn memory(&self) -> &Pool {
         self.handle.pool()
+    }
+
+    fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     fn lied(&self, peer: PeerId) -> BoxFuture<'_, ()> {

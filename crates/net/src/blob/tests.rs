@@ -106,6 +106,7 @@ struct Town {
     liars: Arc<Mutex<HashSet<PeerId>>>,
     providers: Arc<Mutex<Vec<PeerId>>>,
     memory: Pool,
+    intake: Arc<Intake>,
 }
 
 #[derive(Clone)]
@@ -187,6 +188,10 @@ impl Net for Town {
 
     fn memory(&self) -> &Pool {
         &self.memory
+    }
+
+    fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     fn lied(&self, peer: PeerId) -> BoxFuture<'_, ()> {
@@ -533,6 +538,22 @@ fn nobody_has_it() {
         let peers = [town.honest(1, &served, Weather::default()), peer(9)];
         let error = town.get(&store, Root::of(b"x"), &peers).done().await.unwrap_err().to_string();
         assert!(error.contains("1 do not have it") && error.contains("1 could not be reached"), "{error}");
+    });
+}
+
+#[test]
+fn no_more_comes_in_than_the_owner_gives() {
+    run(async {
+        let bytes = some_bytes(40 * G, 12);
+        let (_from, served) = stored(&bytes);
+        let (_to, store) = store();
+        let town = Town::default();
+        town.intake.set_rate(Some(GROUP));
+        let peers = [1, 2].map(|n| town.honest(n, &served, Weather::default()));
+        let start = tokio::time::Instant::now();
+        town.get(&store, Root::of(&bytes), &peers).done().await.unwrap();
+        let took = start.elapsed().as_secs();
+        assert!((35..=50).contains(&took), "{took} s of the clock that tests have");
     });
 }
 

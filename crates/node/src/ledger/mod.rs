@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::home::replace;
-use play::{Act, Play, Terms};
+use play::{Act, Outcome, Play, Terms};
 
 /// A peer's public key, as the chain and the network both know it.
 pub(crate) type Peer = [u8; 33];
@@ -310,15 +310,16 @@ impl Ledger {
             {
                 acts.spawn(perform(actor.clone(), play.id, act));
             }
-            if let Some(share) = play.share(time) {
-                over.push((*round, share));
+            match play.outcome(time) {
+                Outcome::Open => {}
+                outcome => over.push((*round, outcome)),
             }
         }
         if !over.is_empty() {
-            for (round, share) in over {
+            for (round, outcome) in over {
                 self.plays.remove(&round);
                 self.kept.roots.remove(&round);
-                if let Ok(Reward { seat, result, .. }) = share {
+                if let Outcome::Share(Reward { seat, result, .. }) = outcome {
                     self.kept.shares.push(Share { round, seat, result });
                 }
             }

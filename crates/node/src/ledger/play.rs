@@ -31,6 +31,17 @@ pub(super) enum Act {
     Challenge { seat: u16, posted: Scores, given: Vec<(u16, Scores)> },
 }
 
+/// What a node gets of a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is not final.
+    Open,
+    /// A share, which is to be claimed.
+    Share(Reward),
+    /// Nothing.
+    Nothing,
+}
+
 /// A round that is under way on the chain.
 #[derive(Clone, Debug)]
 pub(super) struct Play {
@@ -198,17 +209,18 @@ impl Play {
         (at + self.id.number) % count
     }
 
-    /// This node's share, once the round is final; `Err` if there will be none.
-    pub(super) fn share(&self, now: Time) -> Option<Result<Reward, ()>> {
+    /// What this node gets of the round.
+    pub(super) fn outcome(&self, now: Time) -> Outcome {
         let over = self.terms.score.0 + 2 * self.terms.challenge;
         match (&self.posted, self.seats.get(&self.me)) {
             (Some(result), Some(seat)) if now.0 > self.posted_at.0 + self.terms.challenge => {
-                let earned = result.of(*seat).is_some_and(|score| score > 0);
-                let share = Reward { round: self.id, seat: *seat, result: result.clone() };
-                Some(if earned { Ok(share) } else { Err(()) })
+                if result.of(*seat).is_some_and(|score| score > 0) {
+                    return Outcome::Share(Reward { round: self.id, seat: *seat, result: result.clone() });
+                }
+                Outcome::Nothing
             }
-            _ if now.0 > over + 1 => Some(Err(())),
-            _ => None,
+            _ if now.0 > over + 1 => Outcome::Nothing,
+            _ => Outcome::Open,
         }
     }
 
@@ -264,7 +276,7 @@ mod tests {
         assert_eq!(play.next(Time(3)), Some(Act::Commit(Hash([7; 32]))));
         // Nobody gave it a seat: it has no more to do.
         assert_eq!(play.next(Time(15)), None);
-        assert_eq!(play.share(Time(100)), Some(Err(())));
+        assert_eq!(play.outcome(Time(100)), Outcome::Nothing);
     }
 
     #[test]
@@ -289,8 +301,8 @@ mod tests {
         let mut honest = play.clone();
         honest.told(&posted(right.clone()), Time(31));
         assert_eq!(honest.next(Time(33)), None);
-        assert_eq!(honest.share(Time(41)), None);
-        assert_eq!(honest.share(Time(42)), Some(Ok(Reward { round: id(), seat: 2, result: right })));
+        assert_eq!(honest.outcome(Time(41)), Outcome::Open);
+        assert_eq!(honest.outcome(Time(42)), Outcome::Share(Reward { round: id(), seat: 2, result: right }));
         let lie = Scores(vec![254, 90, 50]);
         play.told(&posted(lie.clone()), Time(31));
         assert!(
@@ -317,6 +329,6 @@ mod tests {
         assert_eq!(play.next(Time(25)), None);
         play.told(&Event::Posted { round: id(), agent: OTHER, result: Scores(vec![0]) }, Time(31));
         assert_eq!(play.next(Time(33)), None);
-        assert_eq!(play.share(Time(50)), Some(Err(())));
+        assert_eq!(play.outcome(Time(50)), Outcome::Nothing);
     }
 }

@@ -1,6 +1,6 @@
 //! What is shown of a colony: a line for each round, and at the end what was learned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use chain::Credits;
@@ -29,6 +29,49 @@ struct Bird {
     memory_bytes: u64,
     audits: [u64; 2],
     gone: bool,
+    /// The last rewards, oldest first.
+    recent: VecDeque<f64>,
+    /// Tokens per second in the last round, and what the process takes.
+    speed: f64,
+    resident_bytes: u64,
+    /// Whose answers it learned from in the last round, by peer, and how many.
+    heard: Vec<(String, usize)>,
+    /// Whether it rests.
+    rests: bool,
+}
+
+impl Bird {
+    fn sight(&self, heard: Vec<(usize, usize)>) -> Sight<'_> {
+        Sight {
+            name: &self.name,
+            rewards: &self.recent,
+            right: self.exams.last().map(|exam| exam.1),
+            speed: self.speed,
+            memory_bytes: self.resident_bytes,
+            audits: self.audits,
+            heard,
+            rests: self.rests,
+            gone: self.gone,
+        }
+    }
+}
+
+/// Rewards of a node that are remembered for its curve.
+const RECENT: usize = 240;
+
+/// A node as it is now, to be drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) rewards: &'a VecDeque<f64>,
+    pub(crate) right: Option<f64>,
+    pub(crate) speed: f64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) audits: [u64; 2],
+    /// Whom it has heard in the last round, by their number on the board, and how many answers.
+    pub(crate) heard: Vec<(usize, usize)>,
+    pub(crate) rests: bool,
+    pub(crate) gone: bool,
 }
 
 /// A node's part in a round.
@@ -48,6 +91,20 @@ impl Board {
 
     pub(crate) fn name(&self, i: usize) -> &str {
         &self.birds[i].name
+    }
+
+    /// The newest round of which something is known.
+    pub(crate) fn round(&self) -> u64 {
+        self.rounds.keys().next_back().copied().unwrap_or(0).max(self.shown)
+    }
+
+    /// How each node is.
+    pub(crate) fn sights(&self) -> Vec<Sight<'_>> {
+        let number = |peer: &str| self.birds.iter().position(|bird| bird.peer == peer);
+        let heard = |bird: &Bird| {
+            bird.heard.iter().filter_map(|(peer, count)| Some((number(peer)?, *count))).collect()
+        };
+        self.birds.iter().map(|bird| bird.sight(heard(bird))).collect()
     }
 
     /// Takes news in, and gives what people should read of it.
@@ -93,6 +150,13 @@ impl Board {
                 bird.rewards += reward;
                 bird.rounds += 1;
                 bird.memory_bytes = bird.memory_bytes.max(*resident_bytes);
+                bird.resident_bytes = *resident_bytes;
+                bird.speed = *tokens_per_second;
+                bird.heard.clone_from(heard);
+                if bird.recent.len() == RECENT {
+                    bird.recent.pop_front();
+                }
+                bird.recent.push_back(*reward);
                 let part = Part {
                     reward: *reward,
                     own: *own,
@@ -107,6 +171,10 @@ impl Board {
                 if !holds {
                     lines.push(format!("node {}: {of} was found out: {finding}", bird.name));
                 }
+            }
+            Report::Rests { .. } | Report::Works => {
+                bird.rests = matches!(report, Report::Rests { .. });
+                lines.extend(report.sentence().map(|words| format!("node {}: {words}", bird.name)));
             }
             Report::Heard { .. } | Report::Trouble { .. } | Report::Well { .. } => {
                 lines.extend(report.sentence().map(|words| format!("node {}: {words}", bird.name)));
@@ -150,7 +218,7 @@ impl Board {
         )
     }
 
-    fn clock(&self) -> String {
+    pub(crate) fn clock(&self) -> String {
         format!("{:.0} s", self.begin.elapsed().as_secs_f64())
     }
 
@@ -225,8 +293,14 @@ impl Board {
 }
 
 /// That it has begun, for programs.
-pub(crate) fn begun(colony: &Colony) -> Value {
-    json!({"begun": {"nodes": colony.names(), "rpc": colony.rpc(), "swarm": colony.swarm(), "invite": colony.invite().to_string()}})
+pub(crate) fn begun(colony: &Colony, dashboard: Option<String>) -> Value {
+    json!({"begun": {
+        "nodes": colony.names(),
+        "rpc": colony.rpc(),
+        "swarm": colony.swarm(),
+        "invite": colony.invite().to_string(),
+        "dashboard": dashboard,
+    }})
 }
 
 /// With two decimals: nobody reads eighteen.

@@ -1,27 +1,29 @@
 //! `starling up`: a whole swarm on this machine, and what comes of it.
 
 mod board;
+mod view;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use node::{Charter, Colony, News, Plan, Play, Practised};
+use node::api::Dashboard;
+use node::{Charter, Colony, News, Plan, Play, Practised, Report};
 
 use crate::identity::usual_home;
 use board::Board;
+use view::Screen;
 
-/// Prints a line, or says why it could not: a reader that has gone away is no reason to panic.
-macro_rules! say {
-    ($($line:tt)*) => {
-        writeln!(io::stdout(), $($line)*)?
-    };
-}
+/// Where the dashboard is if nobody says otherwise.
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4748);
 
 /// What swarm, and how large.
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Options {
     /// Nodes that learn together
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -50,12 +52,30 @@ pub(crate) struct Options {
     /// Begin anew: forget what was learned in that folder
     #[arg(long)]
     fresh: bool,
+    /// Let other machines join: the address of this one that they reach it by. The chain then answers whoever reaches it there
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<IpAddr>,
+    /// Give strangers who join nothing of the chain's money
+    #[arg(long)]
+    no_gifts: bool,
+    /// Where the dashboard is served; port 0 lets the system choose
+    #[arg(long, value_name = "ADDRESS", default_value_t = USUAL, conflicts_with = "no_dashboard")]
+    dashboard: SocketAddr,
+    /// Without the dashboard
+    #[arg(long)]
+    no_dashboard: bool,
     /// One JSON object per line, for programs
     #[arg(long)]
     json: bool,
+    /// Lines rather than a screen that is drawn; so it is anyhow where there is no terminal
+    #[arg(long)]
+    plain: bool,
 }
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+/// How often the screen is drawn.
+const DRAWN: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(options: &Options) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -79,13 +99,25 @@ async fn fly(options: &Options) -> Done {
         rounds: options.rounds,
         memory_bytes: options.memory << 20,
         program: std::env::current_exe()?,
+        listen: options.listen,
+        gifts: !options.no_gifts,
     };
+    if options.listen.is_some_and(|address| address.is_unspecified()) {
+        return Err("--listen takes the address that others reach this machine by, as in 192.168.1.20".into());
+    }
     let json = options.json;
     if !json {
         say!("Starling {}: {} in {}", env!("CARGO_PKG_VERSION"), plan.charter.name, folder.display());
     }
+    let dashboard = if options.no_dashboard { None } else { Some(dashboard(options, &folder).await?) };
+    if let Some(dashboard) = dashboard.as_ref().filter(|_| !json) {
+        say!("  watch it at   {}", dashboard.url());
+    }
     let mut told = Ok(());
     let mut colony = Colony::start(&plan, |what| {
+        if let Some(dashboard) = &dashboard {
+            dashboard.say(&what);
+        }
         if !json && told.is_ok() {
             told = writeln!(io::stdout(), "  {what}");
         }
@@ -93,33 +125,53 @@ async fn fly(options: &Options) -> Done {
     .await?;
     told?;
     std::fs::write(folder.join("invite"), colony.invite().to_string())?;
+    if let Some(dashboard) = &dashboard {
+        dashboard.about(colony.invite());
+        for (name, home) in colony.homes() {
+            dashboard.adopt(&name, &home);
+        }
+    }
     let mut board = Board::new(colony.names(), begin);
     if json {
-        say!("{}", board::begun(&colony));
+        say!("{}", board::begun(&colony, dashboard.as_ref().map(Dashboard::url)));
     } else {
         say!(
-            "  another node of this machine joins with   starling join {}…   (`starling invite` prints it whole)",
+            "  another node{} joins with   starling join {}…   (`starling invite` prints it whole)",
+            if options.listen.is_some() { "" } else { " of this machine" },
             head(&colony)
         );
 
         say!("  Ctrl-C ends it; run it again, and it goes on where it was.\n");
     }
+    let drawn = !json && !options.plain && io::stdout().is_terminal();
+    let mut screen = drawn.then(|| Screen::open(plan.charter.name.clone())).transpose()?;
+    let mut frames = tokio::time::interval(DRAWN);
+    frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    // One from the beginning to the end: an interrupt that comes between two looks counts.
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     let mut leaving = false;
     loop {
         tokio::select! {
             news = colony.next() => match news {
-                Some((i, news)) => tell(&mut board, i, &news, json)?,
+                Some((i, news)) => {
+                    if let Some(dashboard) = &dashboard {
+                        dashboard.tell(board.name(i), report(&news));
+                    }
+                    tell(&mut board, i, &news, json, screen.as_mut())?;
+                }
                 None => break,
             },
-            _ = tokio::signal::ctrl_c(), if !leaving => {
-                leaving = true;
-                if !json {
-                    say!("\nleaving: each node is examined, saved, and paid for its last rounds; this takes half a minute");
+            _ = frames.tick(), if screen.is_some() => {
+                if let Some(screen) = &mut screen {
+                    screen.draw(&board)?;
                 }
-                colony.farewell();
             }
+            _ = &mut interrupt, if !leaving => leaving = leave(&mut colony, &mut screen, json)?,
+            () = key(&mut screen), if !leaving => leaving = leave(&mut colony, &mut screen, json)?,
         }
     }
+    // The terminal as it was, for what was learned.
+    drop(screen);
     let purses = colony.purses().await?;
     if json {
         say!("{}", board.ended(&purses));
@@ -132,8 +184,51 @@ async fn fly(options: &Options) -> Done {
     Ok(())
 }
 
-fn tell(board: &mut Board, i: usize, news: &News, json: bool) -> Done {
+/// Waits for the key that ends it, where keys are read.
+async fn key(screen: &mut Option<Screen>) {
+    match screen {
+        Some(screen) => screen.end().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells the nodes to end; true, since they are leaving then.
+fn leave(colony: &mut Colony, screen: &mut Option<Screen>, json: bool) -> Done<bool> {
+    let what = "leaving: each node is examined, saved, and paid for its last rounds; this takes half a minute";
+    match screen {
+        Some(screen) => screen.say(what),
+        None if json => {}
+        None => say!("\n{what}"),
+    }
+    colony.farewell();
+    Ok(true)
+}
+
+/// The usual address, or another if somebody else has that one and no other was named.
+async fn dashboard(options: &Options, folder: &std::path::Path) -> Result<Dashboard, node::Error> {
+    match Dashboard::start(folder, options.dashboard).await {
+        Err(node::Error::Listen { .. }) if options.dashboard == USUAL => {
+            Dashboard::start(folder, SocketAddr::new(USUAL.ip(), 0)).await
+        }
+        done => done,
+    }
+}
+
+/// News as the dashboard is told it.
+fn report(news: &News) -> Report {
+    match news {
+        News::Report(report) => report.clone(),
+        News::Words(words) => Report::Said { words: words.chars().take(1000).collect() },
+        News::Gone => Report::Gone,
+    }
+}
+
+fn tell(board: &mut Board, i: usize, news: &News, json: bool, screen: Option<&mut Screen>) -> Done {
     let lines = board.take(i, news);
+    if let Some(screen) = screen {
+        lines.iter().for_each(|line| screen.say(line));
+        return Ok(());
+    }
     if json {
         if let News::Report(report) = news {
             say!("{}", serde_json::json!({ "node": board.name(i), "report": report }));
@@ -193,7 +288,7 @@ fn play(name: &str, known: Play) -> Done<Play> {
 
 /// Removes what an earlier run left, and nothing that is not ours.
 fn forget(folder: &std::path::Path) -> Done {
-    for part in ["chain", "founder", "nodes"] {
+    for part in ["chain", "feed", "founder", "nodes"] {
         let path = folder.join(part);
         if path.is_dir() {
             std::fs::remove_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;

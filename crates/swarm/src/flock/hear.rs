@@ -6,6 +6,7 @@ use super::Flock;
 use crate::event::{Effect, Entry};
 use crate::id::NodeId;
 use crate::limits;
+use crate::lot::Lot;
 use crate::memory::Early;
 use crate::round::Round;
 use crate::rules::{Rule, Verdict, is_copy};
@@ -106,6 +107,9 @@ impl Flock {
     /// Takes a message into its round, or none of it.
     fn take(&self, round: &mut Round, from: NodeId, message: Message, bytes: usize) -> Judged {
         let stages = self.parts.game.stages();
+        if !round.facts.voices.might_speak(Lot::of(&from, round.facts.seed)) {
+            return Judged::Broke(Rule::Lot);
+        }
         if !round.facts.peers.contains_key(&from) && round.facts.peers.len() >= limits::PEERS {
             return Judged::Broke(Rule::Room);
         }
@@ -205,5 +209,48 @@ impl Flock {
         if let Some(best) = best {
             self.standings.remove(&best);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::charter::Charter;
+    use crate::event::Event;
+    use crate::flock::Parts;
+    use crate::id::Seed;
+    use crate::lot::Voices;
+    use crate::memory::Memory;
+    use crate::rules::Verdict;
+    use crate::tongue::Tongue;
+
+    /// Who always speaks, though it was not drawn, is not heard: so it earns no more than the others.
+    #[test]
+    fn who_was_not_drawn_is_not_heard() {
+        let charter = Charter::new();
+        let tongue = Tongue::wren(charter.answers.prompt, charter.answers.tokens);
+        let parts = Arc::new(Parts::new(charter, tongue).unwrap());
+        let (swarm, seed) = (parts.charter.id(), Seed([1; 32]));
+        let mut flock = Flock::new(parts, Memory::new(swarm, NodeId::of(b"me"), Seed([2; 32]))).unwrap();
+        flock.step(0, Event::Opened { round: 1, seed });
+        let nodes: Vec<NodeId> = (0..40_u8).map(|i| NodeId::of(&[i])).collect();
+        let voices = Voices(u32::MAX / 10);
+        flock.round.as_mut().unwrap().facts.voices = voices;
+        let silence =
+            Message { swarm, round: 1, stage: 0, part: 0, parts: 1, root: [0; 32], groups: Vec::new() };
+        let mut heard = 0;
+        for from in nodes {
+            let bytes = silence.encode();
+            let effects = flock.step(1, Event::Heard { ticket: 7, from, bytes });
+            let refused = effects.contains(&Effect::Log(Entry::Refused { from, rule: Rule::Lot }));
+            let verdict = if refused { Verdict::Ignore } else { Verdict::Accept };
+            assert_eq!(refused, !voices.might_speak(Lot::of(&from, seed)));
+            assert!(effects.contains(&Effect::Judge { ticket: 7, from, verdict }), "{effects:?}");
+            assert_eq!(flock.standings.get(&from).map(Standing::points), None, "it costs nothing");
+            heard += u32::from(!refused);
+        }
+        assert!((1..20).contains(&heard), "{heard}");
     }
 }

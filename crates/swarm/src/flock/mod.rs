@@ -16,6 +16,7 @@ use crate::data::{DataManager, Draw};
 use crate::event::{Effect, Event};
 use crate::game::{GameManager, game};
 use crate::id::{NodeId, Seed};
+use crate::lot::Voices;
 use crate::memory::{Early, KeptRound, Memory};
 use crate::reward::RewardManager;
 use crate::round::{Doing, Round};
@@ -50,7 +51,7 @@ impl Parts {
 
 /// A node's part in the rounds of its swarm, without input or output: it is told what happens, and says what is to be done.
 ///
-/// It waits for nobody. A stage ends when its time is over, or as soon as everyone has spoken who did in the last round. Who is later is used as
+/// It waits for nobody. A stage ends when its time is over, or, where everyone speaks, as soon as all have who did in the last round. Who is later is used as
 /// it comes, for as long as the next round lasts.
 #[derive(Debug)]
 pub struct Flock {
@@ -96,7 +97,8 @@ impl Flock {
             effects: Vec::new(),
         };
         for kept in memory.rounds {
-            let mut round = Round::new(kept.facts.number, kept.facts.seed, kept.facts.opened_at);
+            let facts = &kept.facts;
+            let mut round = Round::new(facts.number, facts.seed, facts.opened_at, facts.voices);
             round.facts = kept.facts;
             // In the order of stages: what is shown was said before.
             for (stage, node, root, group) in kept.said {
@@ -188,6 +190,11 @@ impl Flock {
     /// The round it is in.
     pub fn round(&self) -> Option<u64> {
         self.round.as_ref().map(|round| round.facts.number)
+    }
+
+    /// Whether everyone speaks in the round it is in, and whether it does so itself: in a large swarm, those who do are drawn by lot.
+    pub fn speaks(&self) -> Option<(bool, bool)> {
+        self.round.as_ref().map(|round| (round.facts.voices == Voices::ALL, round.speaks(&self.me)))
     }
 
     /// What has been said in this round and the last, as far as it was heard.

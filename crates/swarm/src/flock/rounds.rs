@@ -8,6 +8,7 @@ use super::choose::audit;
 use super::{Flock, commitment};
 use crate::event::{Effect, Entry};
 use crate::id::{NodeId, Seed};
+use crate::lot::Voices;
 use crate::memory::Early;
 use crate::round::{Doing, Round};
 use crate::standing::Standing;
@@ -63,13 +64,17 @@ impl Flock {
     /// Enters the round that was opened last, if there is one that was not entered.
     fn enter(&mut self) -> bool {
         let Some((number, seed, opened_at)) = self.next.take() else { return false };
-        if let Some(done) = self.round.take()
-            && done.facts.number != number
-        {
-            self.close(&done);
-            self.last = Some(done);
+        let mut voices = Voices::ALL;
+        if let Some(done) = self.round.take() {
+            if done.facts.number == number {
+                voices = done.facts.voices;
+            } else {
+                voices = done.next_voices(self.me, self.parts.charter.round.voices);
+                self.close(&done);
+                self.last = Some(done);
+            }
         }
-        self.round = Some(Round::new(number, seed, opened_at));
+        self.round = Some(Round::new(number, seed, opened_at, voices));
         self.log(Entry::Entered { round: number });
         self.begin_stage(0);
         let early: Vec<Early> = self.early.drain(..).collect();
@@ -86,9 +91,13 @@ impl Flock {
             .saturating_add((u64::from(round.facts.stage) + 1) * self.parts.charter.round.stage_ms)
     }
 
-    /// Whether everyone has spoken in this stage who did so in the last round, and is still heard.
+    /// Whether everyone has spoken in this stage who did so in the last round, and is still heard. Where not all speak, others do each time.
     fn all_spoke(&self, round: &Round) -> bool {
-        let Some(last) = &self.last else { return false };
+        let Some(last) =
+            self.last.as_ref().filter(|last| [last, round].iter().all(|r| r.facts.voices == Voices::ALL))
+        else {
+            return false;
+        };
         let stage = round.facts.stage;
         let now: BTreeSet<NodeId> = round.complete(stage).collect();
         let mut expected = last.complete(stage).filter(|node| self.hears(*node)).peekable();
@@ -167,10 +176,11 @@ impl Flock {
         self.round = Some(round);
     }
 
-    /// What this node has to say in the stage it is in.
+    /// What this node has to say in the stage it is in; nothing, if it was not drawn to speak.
     pub(super) fn messages(&self, round: &Round) -> impl Iterator<Item = Vec<u8>> + use<> {
         let stage = round.facts.stage;
         let mine = round.world.stage(stage).filter(|(node, ..)| *node == self.me);
+        let speaks = round.speaks(&self.me);
         let groups: Vec<Group> = mine.map(|(_, _, known)| known.group.clone()).collect();
         let head = Message {
             swarm: self.swarm,
@@ -181,7 +191,8 @@ impl Flock {
             root: round.facts.root.unwrap_or_default(),
             groups: Vec::new(),
         };
-        pack(&head, groups).into_iter().map(|message| message.encode())
+        let messages = if speaks { pack(&head, groups) } else { Vec::new() };
+        messages.into_iter().map(|message| message.encode())
     }
 
     fn learn(&mut self) {
@@ -193,7 +204,7 @@ impl Flock {
             .filter(|(_, node, ..)| *node == self.me)
             .map(|(.., known)| &known.group)
             .collect();
-        if !mine.is_empty() {
+        if !mine.is_empty() && round.speaks(&self.me) {
             self.effects.push(Effect::Commit { round: number, root: commitment(mine) });
         }
         for peer in self.drawn(&round) {

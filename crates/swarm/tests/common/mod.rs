@@ -65,7 +65,7 @@ impl RewardManager for Letters {
 /// A charter for letters.
 pub(crate) fn charter(game: Play) -> Charter {
     let mut charter = Charter { game, ..Charter::new() };
-    charter.round = Rounds { period_ms: 4_000, stage_ms: 1_000, audits: 1 };
+    charter.round = Rounds { period_ms: 4_000, stage_ms: 1_000, ..Rounds::default() };
     charter.answers.tokens = 4;
     charter.answers.prompt = 32;
     charter

@@ -19,12 +19,13 @@ use std::time::Duration;
 
 use alloy::consensus::{TxEnvelope, transaction::Recovered};
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{B256, Bytes, keccak256};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::block::Block;
+use super::faucet::{Faucet, Given};
 use super::pool::{self, PoolLimits, Rejected};
 use super::sequencer::{Command, Refusal, Shared};
 use super::view::Head;
@@ -93,6 +94,8 @@ pub(crate) struct Rpc {
     /// Work that takes a processor for a while: as many at a time as there are processors.
     workers: Semaphore,
     closed: AtomicBool,
+    /// Who gives to strangers, and what they were given.
+    giver: Option<(Arc<Faucet>, Given)>,
 }
 
 impl Rpc {
@@ -101,6 +104,7 @@ impl Rpc {
         commands: SyncSender<Command>,
         limits: Limits,
         pool_limits: PoolLimits,
+        giver: Option<(Arc<Faucet>, Given)>,
     ) -> Rpc {
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
         Rpc {
@@ -111,6 +115,7 @@ impl Rpc {
             filters: Filters::default(),
             workers: Semaphore::new(workers),
             closed: AtomicBool::new(false),
+            giver,
         }
     }
 
@@ -193,6 +198,11 @@ impl Rpc {
                 params.end()?;
                 self.send_and_wait(&raw, patience).await
             }
+            ("starling_fund", _) => {
+                let to: Address = params.next()?;
+                params.end()?;
+                self.give(to).await
+            }
             ("eth_subscribe", Some(subscriptions)) => subscriptions.subscribe(&self.shared, &mut params),
             ("eth_unsubscribe", Some(subscriptions)) => subscriptions.unsubscribe(&mut params),
             ("eth_subscribe" | "eth_unsubscribe", None) => {
@@ -270,6 +280,19 @@ impl Rpc {
             return Err(RpcError::limit("response too large: ask for less"));
         }
         Ok(answer)
+    }
+
+    /// Gives an address what strangers are given, if the chain's owner has said so; tells by which transaction.
+    async fn give(&self, to: Address) -> Answer {
+        let (faucet, given) = self.giver.as_ref().ok_or_else(|| RpcError::method("starling_fund"))?;
+        let wei = given.take(to).map_err(RpcError::failed)?;
+        match faucet.pay(self, to, wei).await {
+            Ok(transaction) => result(transaction),
+            Err(why) => {
+                given.put_back(&to);
+                Err(RpcError::failed(why.to_string()))
+            }
+        }
     }
 
     async fn send(&self, raw: &[u8]) -> Result<B256, RpcError> {

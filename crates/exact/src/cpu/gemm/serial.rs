@@ -7,8 +7,8 @@ use crate::cpu::Level;
 
 /// Rows of A that stay in the second-level cache, 512 deep.
 const ROWS: usize = 112;
-/// Columns of B that are packed at a time.
-const COLUMNS: usize = 1024;
+/// Columns of B that are packed at a time: 512 deep, they take a megabyte of the second-level cache.
+const COLUMNS: usize = 512;
 /// Space between the packed rows of A, so that they do not fall on one cache set.
 const GAP: usize = 16;
 /// Floats of C that a thin product works on at a time: they stay in the first-level cache.

@@ -176,6 +176,9 @@ pub(super) unsafe fn close<V: Lanes, const M: usize, const N: usize>(
     }
 }
 
+/// Rows of B that a tile looks ahead: 512 of them are more than the first-level cache holds, and come from the second.
+const AHEAD: usize = 8;
+
 // No closures in the kernels: they would be compiled apart, without the caller's instructions.
 
 #[inline(always)]
@@ -188,6 +191,9 @@ unsafe fn tile<V: Lanes, const M: usize, const N: usize, const COLUMNS: bool>(t:
         let mut acc = open::<V, M, N>(&t, mask);
         if last == V::W {
             for _ in 0..k {
+                for j in 0..N {
+                    V::prefetch(b.wrapping_add(AHEAD * ldb + j * V::W));
+                }
                 step(&mut acc, a, stride, b, mask, false);
                 a = a.wrapping_add(next);
                 b = b.wrapping_add(ldb);

@@ -1,0 +1,74 @@
+//! The dashboard: its page, the API's document, and both in a real browser on a real swarm.
+//!
+//! What it is built and checked with comes from npm, in the versions of `dashboard/package-lock.json`.
+
+use crate::python;
+use crate::step::{Done, cargo, root, run, step, target};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Writes the API's document, the page's types and the page anew.
+pub(crate) fn write() -> Done {
+    step("dashboard: the API's document, from the Rust types", || {
+        let mut test = cargo(&["test", "--quiet", "-p", "node", "--lib", "--", "api::openapi"]);
+        run(test.env("WRITE_OPENAPI", "1"))
+    })?;
+    install()?;
+    step("dashboard: its types and its page, as the program carries it", || build(&[]))
+}
+
+/// Proves that the committed page is what its sources give, and runs its unit tests. (That the document is current is a test of `node`.)
+pub(crate) fn check() -> Done {
+    install()?;
+    step("dashboard: the committed page is what the sources give", || build(&["--check"]))?;
+    step("dashboard: unit tests", || run(npx("vitest/vitest.mjs").args(["run", "--silent"])))
+}
+
+/// Every page in a browser, while a swarm runs; then the API, asked all that its document allows.
+pub(crate) fn browse() -> Done {
+    install()?;
+    let schemathesis = python::with_schemathesis()?;
+    step("the command line, built", || {
+        run(&mut cargo(&["build", "--quiet", "--workspace", "--bin", "starling"]))
+    })?;
+    let starling = target().join(format!("debug/starling{}", std::env::consts::EXE_SUFFIX));
+    let out = target().join("dashboard");
+    step(&format!("dashboard: in Chromium, on a swarm that runs (screenshots in {})", out.display()), || {
+        let mut test = Command::new("node");
+        test.arg("e2e/run.mjs").arg(starling).arg(&out).current_dir(home());
+        run(test.env("SCHEMATHESIS", &schemathesis))
+    })
+}
+
+fn home() -> PathBuf {
+    root().join("dashboard")
+}
+
+fn build(options: &[&str]) -> Done {
+    run(Command::new("node").arg("bin/build.mjs").args(options).current_dir(home()))
+}
+
+fn npx(program: &str) -> Command {
+    let mut node = Command::new("node");
+    node.arg(home().join("node_modules").join(program)).current_dir(home());
+    node
+}
+
+/// Brings `dashboard/node_modules` to what `package-lock.json` says, once.
+fn install() -> Done {
+    let lock = home().join("package-lock.json");
+    let wanted = std::fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
+    // Written last: an installation that was interrupted has no such file and is made again.
+    let made = home().join("node_modules/.made-of");
+    if std::fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    step("dashboard: installing what builds and checks it from npm (once; about 100 MB)", || {
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        run(Command::new(npm)
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(home()))
+        .map_err(|why| format!("{why}; Node 20 with npm is needed (https://nodejs.org)"))?;
+        std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
+    })
+}
