@@ -194,7 +194,8 @@ async fn key(screen: &mut Option<Screen>) {
 
 /// Tells the nodes to end; true, since they are leaving then.
 fn leave(colony: &mut Colony, screen: &mut Option<Screen>, json: bool) -> Done<bool> {
-    let what = "leaving: each node is examined, saved, and paid for its last rounds; this takes half a minute";
+    let what =
+        "leaving: each node is examined, saved, and paid for its last rounds; this takes half a minute";
     match screen {
         Some(screen) => screen.say(what),
         None if json => {}
