@@ -144,7 +144,12 @@ async fn fly(options: &Options) -> Done {
         say!("  Ctrl-C ends it; run it again, and it goes on where it was.\n");
     }
     let drawn = !json && !options.plain && io::stdout().is_terminal();
-    let mut screen = drawn.then(|| Screen::open(plan.charter.name.clone())).transpose()?;
+    // The lines above are hidden by what is drawn: the address is in its title.
+    let title = match &dashboard {
+        Some(dashboard) => format!("{}   {}", plan.charter.name, dashboard.url()),
+        None => plan.charter.name.clone(),
+    };
+    let mut screen = drawn.then(|| Screen::open(title)).transpose()?;
     let mut frames = tokio::time::interval(DRAWN);
     frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     // One from the beginning to the end: an interrupt that comes between two looks counts.
@@ -194,7 +199,8 @@ async fn key(screen: &mut Option<Screen>) {
 
 /// Tells the nodes to end; true, since they are leaving then.
 fn leave(colony: &mut Colony, screen: &mut Option<Screen>, json: bool) -> Done<bool> {
-    let what = "leaving: each node is examined, saved, and paid for its last rounds; this takes half a minute";
+    let what =
+        "leaving: each node is examined, saved, and paid for its last rounds; this takes half a minute";
     match screen {
         Some(screen) => screen.say(what),
         None if json => {}

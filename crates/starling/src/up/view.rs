@@ -233,6 +233,10 @@ mod tests {
                 model: String::new(),
                 resumed: None,
                 resident_bytes: 1,
+                alone: false,
+                machine: node::Machine::default(),
+                game: String::new(),
+                environments: Vec::new(),
             });
             tell(i, Report::Examined { round: 0, right: 0.1 * i as f64, asked: 256 });
         }
@@ -254,11 +258,18 @@ mod tests {
                     learn_ms: 10,
                     model: String::new(),
                     resident_bytes: (90 + i as u64) << 20,
+                    environments: Vec::new(),
+                    answer_tokens: 5.0,
+                    progress: None,
                 });
             }
         }
-        tell(0, Report::Audited { round: 8, peer: peer(1), holds: true, finding: String::new() });
-        tell(1, Report::Audited { round: 8, peer: peer(2), holds: false, finding: "a lie".to_owned() });
+        let audited = |of: usize, holds: bool, finding: &str| {
+            let finding = finding.to_owned();
+            Report::Audited { round: 8, peer: peer(of), holds, finding, answers: 8, took_ms: 9 }
+        };
+        tell(0, audited(1, true, ""));
+        tell(1, audited(2, false, "a lie"));
         tell(2, Report::Rests { why: "paused".to_owned() });
         drop(tell);
         board.take(3, &News::Gone);
