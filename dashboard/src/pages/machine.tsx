@@ -134,7 +134,7 @@ function Setting({ limit, set }: { limit: Limit; set: (value: string) => void })
       {truth ? (
         <input id={id} type="checkbox" checked={is === "true"} onChange={(event) => set(String(event.currentTarget.checked))} />
       ) : (
-        <input id={id} type="text" value={is} placeholder={`none; ${limit.example.replaceAll('"', "")} say`} maxLength={80} onChange={(event) => set(event.currentTarget.value.trim())} />
+        <input id={id} type="text" value={is} placeholder="none" title={`for instance ${limit.example.replaceAll('"', "")}`} maxLength={80} onChange={(event) => set(event.currentTarget.value.trim())} />
       )}
     </li>
   );

@@ -58,7 +58,7 @@ export function worth(comparison: Comparison | null, nodes: readonly Node[]): { 
     return {
       tone: "plain",
       headline: "It is too early to say what sharing is worth.",
-      detail: "After eight rounds the ones together are compared with the one alone.",
+      detail: "After twenty rounds that all had, the ones together are compared with the one alone.",
     };
   }
   const { gain, low, high, rounds, from, to, drawn } = comparison;
