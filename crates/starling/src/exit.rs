@@ -100,6 +100,7 @@ fn of_node(error: &node::Error) -> Code {
         E::Net(error) => of_net(error),
         E::Blob(error) => of_blob(error),
         E::Fetch { .. } => NETWORK,
+        E::Listen { .. } => IN_USE,
         E::Stopped { .. } => FAILED,
     }
 }

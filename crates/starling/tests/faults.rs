@@ -23,13 +23,28 @@ struct Phoenix {
 
 impl Phoenix {
     fn new(home: &Path, invite: &str) -> Phoenix {
-        Phoenix { home: home.to_owned(), invite: invite.to_owned(), process: None, learned: Vec::new(), lives: 0 }
+        Phoenix {
+            home: home.to_owned(),
+            invite: invite.to_owned(),
+            process: None,
+            learned: Vec::new(),
+            lives: 0,
+        }
     }
 
     fn rise(&mut self) {
         let home = self.home.to_str().unwrap();
-        let arguments =
-            ["join", &self.invite, "--home", home, "--loopback", "--threads", "1", "--json", "--until-stdin-ends"];
+        let arguments = [
+            "join",
+            &self.invite,
+            "--home",
+            home,
+            "--loopback",
+            "--threads",
+            "1",
+            "--json",
+            "--until-stdin-ends",
+        ];
         self.process = Some(Process::start(&arguments));
         self.lives += 1;
     }
@@ -82,7 +97,8 @@ fn a_swarm_bears_that_one_of_it_is_killed_every_round() {
     let kills: usize = std::env::var("STARLING_KILLS").map_or(4, |kills| kills.parse().unwrap());
     let home = tempfile::tempdir().unwrap();
     let up = home.path().join("up");
-    let up = Process::start(&["up", "--nodes", "1", "--no-control", "--home", up.to_str().unwrap(), "--json"]);
+    let up =
+        Process::start(&["up", "--nodes", "1", "--no-control", "--home", up.to_str().unwrap(), "--json"]);
     let begun = up.next();
     let invite = begun["begun"]["invite"].as_str().unwrap();
     let mut birds = ["a", "b"].map(|name| Phoenix::new(&home.path().join(name), invite));

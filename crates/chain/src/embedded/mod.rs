@@ -53,8 +53,8 @@ use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, by
 use revm::bytecode::Bytecode;
 
 use block::Block;
-use faucet::{Faucet, Given};
 pub use faucet::Giving;
+use faucet::{Faucet, Given};
 use pool::Pool;
 use rpc::Rpc;
 use sequencer::{Command, Sequencer, Shared};

@@ -67,7 +67,9 @@ impl Screen {
     /// Draws it all as it is now.
     pub(crate) fn draw(&mut self, board: &Board) -> io::Result<()> {
         let Screen { terminal, title, said, .. } = self;
-        terminal.draw(|frame| draw(frame, title, &board.clock(), board.round(), &board.sights(), said)).map(drop)
+        terminal
+            .draw(|frame| draw(frame, title, &board.clock(), board.round(), &board.sights(), said))
+            .map(drop)
     }
 
     /// Waits until somebody wants it to end.
@@ -101,7 +103,8 @@ fn draw(frame: &mut Frame, title: &str, clock: &str, round: u64, sights: &[Sight
     let most = area.height.saturating_sub(BELOW + 2).max(1);
     let rows = (sights.len() as u16).min(most);
     let [head, middle, below] =
-        Layout::vertical([Constraint::Length(1), Constraint::Length(rows + 3), Constraint::Min(0)]).areas(area);
+        Layout::vertical([Constraint::Length(1), Constraint::Length(rows + 3), Constraint::Min(0)])
+            .areas(area);
     let parts = [
         Span::from("Starling").bold(),
         Span::from(format!("   {title}   round {round}   {clock}   ")),
@@ -113,7 +116,8 @@ fn draw(frame: &mut Frame, title: &str, clock: &str, round: u64, sights: &[Sight
     let matrix = NAME + 3 * sights.len() as u16 + 3;
     let beside = area.width >= NAME + FIGURES + 20 + matrix;
     let [left, right] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(if beside { matrix } else { 0 })]).areas(middle);
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(if beside { matrix } else { 0 })])
+            .areas(middle);
     curves(frame, left, &sights[..rows.into()], sights.len());
     if beside {
         heard(frame, right, &sights[..rows.into()], sights);
@@ -127,7 +131,11 @@ fn draw(frame: &mut Frame, title: &str, clock: &str, round: u64, sights: &[Sight
 /// A row for each node: its rewards as a curve, and its figures.
 fn curves(frame: &mut Frame, area: Rect, sights: &[Sight], all: usize) {
     let hidden = all - sights.len();
-    let title = if hidden > 0 { format!(" rewards; {hidden} more nodes do not fit ") } else { " rewards ".to_owned() };
+    let title = if hidden > 0 {
+        format!(" rewards; {hidden} more nodes do not fit ")
+    } else {
+        " rewards ".to_owned()
+    };
     let block = Block::bordered().title(title);
     let inside = block.inner(area);
     frame.render_widget(block, area);
@@ -151,9 +159,12 @@ fn curves(frame: &mut Frame, area: Rect, sights: &[Sight], all: usize) {
     let highest = sights.iter().flat_map(|sight| sight.rewards).copied().fold(0.0, f64::max);
     let scaled = |reward: &f64| (1000.0 * reward.max(0.0)) as u64;
     for (sight, row) in sights.iter().zip(rows) {
-        let [name, curve, figures] =
-            Layout::horizontal([Constraint::Length(NAME), Constraint::Length(width), Constraint::Length(FIGURES)])
-                .areas(row);
+        let [name, curve, figures] = Layout::horizontal([
+            Constraint::Length(NAME),
+            Constraint::Length(width),
+            Constraint::Length(FIGURES),
+        ])
+        .areas(row);
         let dim = sight.gone || sight.rests;
         let style = if dim { Style::new().dim() } else { Style::new() };
         frame.render_widget(Line::from(sight.name).style(style.bold()), name);
@@ -212,7 +223,7 @@ fn heard(frame: &mut Frame, area: Rect, sights: &[Sight], all: &[Sight]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use node::{News, Report};
+    use node::{Machine, News, Report};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
     use std::time::Instant;
@@ -225,19 +236,22 @@ mod tests {
         let mut tell = |i: usize, report: Report| said.extend(board.take(i, &News::Report(report)));
         let peer = |i: usize| format!("peer{i}");
         for i in 0..4 {
-            tell(i, Report::Started {
-                peer: peer(i),
-                process: 1,
-                wallet: String::new(),
-                swarm: String::new(),
-                model: String::new(),
-                resumed: None,
-                resident_bytes: 1,
-                alone: false,
-                machine: node::Machine::default(),
-                game: String::new(),
-                environments: Vec::new(),
-            });
+            tell(
+                i,
+                Report::Started {
+                    peer: peer(i),
+                    process: 1,
+                    wallet: String::new(),
+                    swarm: String::new(),
+                    model: String::new(),
+                    resumed: None,
+                    resident_bytes: 1,
+                    alone: i == 3,
+                    machine: Machine::default(),
+                    game: "share".to_owned(),
+                    environments: Vec::new(),
+                },
+            );
             tell(i, Report::Examined { round: 0, right: 0.1 * i as f64, asked: 256 });
         }
         for round in 1..=8u64 {
@@ -248,28 +262,35 @@ mod tests {
                     2 => vec![(peer(0), 3), (peer(1), 4)],
                     _ => Vec::new(),
                 };
-                tell(i, Report::Learned {
-                    round,
-                    reward: 0.1 * round as f64 / (i + 1) as f64,
-                    own: 12,
-                    heard,
-                    tokens_per_second: 1234.0,
-                    answer_ms: 10,
-                    learn_ms: 10,
-                    model: String::new(),
-                    resident_bytes: (90 + i as u64) << 20,
-                    environments: Vec::new(),
-                    answer_tokens: 5.0,
-                    progress: None,
-                });
+                tell(
+                    i,
+                    Report::Learned {
+                        round,
+                        reward: 0.1 * round as f64 / (i + 1) as f64,
+                        own: 12,
+                        heard,
+                        tokens_per_second: 1234.0,
+                        answer_ms: 10,
+                        learn_ms: 10,
+                        model: String::new(),
+                        resident_bytes: (90 + i as u64) << 20,
+                        environments: Vec::new(),
+                        answer_tokens: 5.0,
+                        progress: None,
+                    },
+                );
             }
         }
-        let audited = |of: usize, holds: bool, finding: &str| {
-            let finding = finding.to_owned();
-            Report::Audited { round: 8, peer: peer(of), holds, finding, answers: 8, took_ms: 9 }
+        let audited = |peer, holds, finding: &str| Report::Audited {
+            round: 8,
+            peer,
+            holds,
+            finding: finding.to_owned(),
+            answers: 96,
+            took_ms: 20,
         };
-        tell(0, audited(1, true, ""));
-        tell(1, audited(2, false, "a lie"));
+        tell(0, audited(peer(1), true, ""));
+        tell(1, audited(peer(2), false, "a lie"));
         tell(2, Report::Rests { why: "paused".to_owned() });
         drop(tell);
         board.take(3, &News::Gone);

@@ -26,11 +26,7 @@ impl Process {
 
     /// One that is started in some other way.
     pub(crate) fn of(command: &mut Command) -> Process {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (to, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -63,4 +59,3 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
-
