@@ -210,7 +210,7 @@ try {
   await early.close();
   await until("rounds", async () => {
     const { nodes } = await state(url);
-    return nodes.length === 4 && nodes.every((node) => node.curve.length >= 10) && nodes.some((node) => node.audits.length > 0) && nodes.some((node) => node.paid.rounds > 0);
+    return nodes.length === 4 && nodes.every((node) => node.curve.length >= 9) && nodes.some((node) => node.audits.length > 0);
   });
   await pages(browser, url);
   await hands(browser, url);

@@ -88,10 +88,16 @@ export function App() {
           />
         )}
         {words && <p class={`health ${words.tone}`}>{words.words}</p>}
-        {state ? <Page state={state} /> : <div class="card wide waiting" aria-busy="true" />}
+        {state ? <Page state={inOrder(state)} /> : <div class="card wide waiting" aria-busy="true" />}
       </main>
     </>
   );
+}
+
+/** By name, who is alone last; the state itself has them in the order in which they first told something. */
+function inOrder(state: State): State {
+  const nodes = [...state.nodes].sort((a, b) => Number(a.alone) - Number(b.alone) || a.name.localeCompare(b.name, undefined, { numeric: true }));
+  return { ...state, nodes };
 }
 
 function skip(event: Event) {

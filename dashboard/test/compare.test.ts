@@ -37,7 +37,7 @@ test("what is worse is said to be worse", () => {
 });
 
 test("too few rounds, or nobody alone, is nothing to compare", () => {
-  const few = [node("1", false, around(0.3, 5)), node("alone", true, around(0.5, 5))];
+  const few = [node("1", false, around(0.3, 19)), node("alone", true, around(0.5, 19))];
   expect(compare(few)).toBeNull();
   expect(worth(null, few).headline).toContain("too early");
   const company = [node("1", false, around(0.3, 50))];

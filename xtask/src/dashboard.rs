@@ -40,6 +40,20 @@ pub(crate) fn browse() -> Done {
     })
 }
 
+/// As [`browse`], on a machine that has Chromium.
+pub(crate) fn browse_where_possible() -> Done {
+    let named = std::env::var_os("CHROMIUM").is_some();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    if named || ["chromium", "chromium-browser", "google-chrome"].into_iter().any(has) {
+        return browse();
+    }
+    eprintln!(
+        "\nNot checked: the dashboard in a browser (`apt install chromium`, or name one with CHROMIUM)."
+    );
+    Ok(())
+}
+
 fn home() -> PathBuf {
     root().join("dashboard")
 }

@@ -1,6 +1,6 @@
 // Asking the node: questions, and the stream of what it tells.
 import { Frames } from "./frames";
-import type { Missed, Money, Page, State, Step, Told } from "./types";
+import type { Limit, Line, Missed, Money, Page, State, Step, Told } from "./types";
 
 /** The token stands behind the # of the address that was printed; it is kept for as long as the tab is. */
 const token = (() => {
@@ -24,8 +24,10 @@ export class Refused extends Error {
   }
 }
 
-async function ask<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const answer = await fetch(path, { headers, signal: signal ?? null });
+async function ask<T>(path: string, signal?: AbortSignal, change?: unknown): Promise<T> {
+  const how = change === undefined ? {} : { method: "POST", body: JSON.stringify(change) };
+  const kind = change === undefined ? {} : { "content-type": "application/json" };
+  const answer = await fetch(path, { headers: { ...headers, ...kind }, signal: signal ?? null, ...how });
   if (answer.ok) return (await answer.json()) as T;
   throw await refusal(answer);
 }
@@ -38,12 +40,18 @@ async function refusal(answer: Response): Promise<Refused> {
   return new Refused(answer.status, why ?? `the node answers ${answer.status}`);
 }
 
+const of = (node: string) => `/api/v1/nodes/${encodeURIComponent(node)}`;
+
 export const readState = (signal?: AbortSignal) => ask<State>("/api/v1/state", signal);
 export const readMoney = (signal?: AbortSignal) => ask<Money>("/api/v1/money", signal);
 export const readEvents = (after: number, signal?: AbortSignal) =>
   ask<Page>(`/api/v1/events?after=${Math.max(0, after)}`, signal);
 export const readRound = (node: string, round: number, signal?: AbortSignal) =>
-  ask<Step[]>(`/api/v1/nodes/${encodeURIComponent(node)}/rounds/${round}`, signal);
+  ask<Step[]>(`${of(node)}/rounds/${round}`, signal);
+
+export const readLimits = (node: string, signal?: AbortSignal) => ask<Limit[]>(`${of(node)}/limits`, signal);
+export const setLimit = (node: string, key: string, value: string) => ask<Limit[]>(`${of(node)}/limits`, undefined, { key, value });
+export const readLog = (node: string, signal?: AbortSignal) => ask<Line[]>(`${of(node)}/log`, signal);
 
 export interface Follower {
   told(events: Told[]): void;

@@ -38,7 +38,7 @@ export interface paths {
                         "application/json": components["schemas"]["Page"];
                     };
                 };
-                /** @description Something of the question is no number. */
+                /** @description Something of the question makes no sense. */
                 400: {
                     headers: {
                         [name: string]: unknown;
@@ -141,6 +141,264 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/nodes/{node}/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The owner's limits
+         * @description What of the machine the node may have, and when.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description a node's name */
+                    node: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The owner's limits */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Limit"][];
+                    };
+                };
+                /** @description Something of the question makes no sense. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The token is missing or wrong. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Asked by a name of this machine that could be anyone's, or by another site. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is none. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It cannot be read now. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * The limits as they are now
+         * @description Changes one of them. A node that runs heeds it within a second or two.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description a node's name */
+                    node: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Change"];
+                };
+            };
+            responses: {
+                /** @description The limits as they are now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Limit"][];
+                    };
+                };
+                /** @description Something of the question makes no sense. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The token is missing or wrong. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Asked by a name of this machine that could be anyone's, or by another site. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is none. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is too long. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is sent as something else. */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It cannot be read now. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{node}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The log's last lines
+         * @description What the node has written into `node.log`, the oldest first.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description a node's name */
+                    node: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The log's last lines */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Line"][];
+                    };
+                };
+                /** @description The token is missing or wrong. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Asked by a name of this machine that could be anyone's, or by another site. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is none. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It cannot be read now. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/nodes/{node}/rounds/{round}": {
         parameters: {
             query?: never;
@@ -175,7 +433,7 @@ export interface paths {
                         "application/json": components["schemas"]["Step"][];
                     };
                 };
-                /** @description Something of the question is no number. */
+                /** @description Something of the question makes no sense. */
                 400: {
                     headers: {
                         [name: string]: unknown;
@@ -321,7 +579,7 @@ export interface paths {
                         "text/event-stream": string;
                     };
                 };
-                /** @description Something of the question is no number. */
+                /** @description Something of the question makes no sense. */
                 400: {
                     headers: {
                         [name: string]: unknown;
@@ -419,6 +677,13 @@ export interface components {
              */
             took_ms: number;
         };
+        /** @description A change of one limit. */
+        Change: {
+            /** @description Which. */
+            key: string;
+            /** @description What to set it to, as it would stand in the file; `none` lifts it. */
+            value: string;
+        };
         /** @description How often a peer was checked. */
         Checked: {
             /**
@@ -443,6 +708,87 @@ export interface components {
             address: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description What a node has counted since it started. */
+        Counts: {
+            /**
+             * Format: uint64
+             * @description How long it answered, in milliseconds.
+             * @default 0
+             */
+            answer_ms: number;
+            /**
+             * Format: uint64
+             * @description Audits that found a lie.
+             * @default 0
+             */
+            audits_failed: number;
+            /**
+             * Format: uint64
+             * @description Audits that found every bit right.
+             * @default 0
+             */
+            audits_held: number;
+            /**
+             * Format: double
+             * @description How much in all, in credits: close, for plots; the chain has it to the last digit.
+             * @default 0
+             */
+            credits: number;
+            /**
+             * Format: uint64
+             * @description Answers of others.
+             * @default 0
+             */
+            heard: number;
+            /**
+             * Format: uint64
+             * @description How long it learned.
+             * @default 0
+             */
+            learn_ms: number;
+            /**
+             * Format: uint64
+             * @description Answers of its own that it learned from.
+             * @default 0
+             */
+            own: number;
+            /**
+             * Format: uint64
+             * @description How often it was paid.
+             * @default 0
+             */
+            payments: number;
+            /**
+             * Format: double
+             * @description Their mean rewards, added up.
+             * @default 0
+             */
+            rewards: number;
+            /**
+             * Format: uint64
+             * @description Rounds it learned in.
+             * @default 0
+             */
+            rounds: number;
+            /**
+             * Format: uint64
+             * @description Tokens it spoke.
+             * @default 0
+             */
+            tokens: number;
+            /**
+             * Format: uint64
+             * @description How often something was the matter.
+             * @default 0
+             */
+            troubles: number;
+            /**
+             * Format: uint64
+             * @description How often it stopped listening to a peer.
+             * @default 0
+             */
+            unheard: number;
         };
         /** @description Something that a node did on the chain. */
         Deed: {
@@ -476,6 +822,26 @@ export interface components {
              * @description After which round; 0 before the first.
              */
             round: number;
+        };
+        /** @description One of the owner's limits. */
+        Limit: {
+            /** @description Whether a running node heeds it only when it is started again. */
+            at_start: boolean;
+            /** @description A value that it may have. */
+            example: string;
+            /** @description Its name. */
+            key: string;
+            /** @description What it says. */
+            says: string;
+            /** @description What it is set to, as it stands in the file; nothing, if nothing is limited. */
+            value?: string | null;
+        };
+        /** @description A line of a node's log. */
+        Line: {
+            /** @description `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`; empty for what goes on from the line before. */
+            level: string;
+            /** @description The line, from its time to its end. */
+            text: string;
         };
         /** @description A connection. */
         Link: {
@@ -1105,6 +1471,14 @@ export interface components {
             /** @constant */
             what: "well";
         } | {
+            /** @constant */
+            what: "rests";
+            /** @description Why, and how to lift that. */
+            why: string;
+        } | {
+            /** @constant */
+            what: "works";
+        } | {
             /**
              * Format: uint64
              * @description The last round it took part in.
@@ -1216,6 +1590,25 @@ export interface components {
             at: number;
             /** @description What is wrong, each with its remedy, by what it is wrong with. */
             complaints: string[];
+            /**
+             * @description What it has counted since it started.
+             * @default {
+             *       "answer_ms": 0,
+             *       "audits_failed": 0,
+             *       "audits_held": 0,
+             *       "credits": 0,
+             *       "heard": 0,
+             *       "learn_ms": 0,
+             *       "own": 0,
+             *       "payments": 0,
+             *       "rewards": 0,
+             *       "rounds": 0,
+             *       "tokens": 0,
+             *       "troubles": 0,
+             *       "unheard": 0
+             *     }
+             */
+            counts: components["schemas"]["Counts"];
             /** @description Whether it has ended. */
             ended: boolean;
             /**
@@ -1245,6 +1638,11 @@ export interface components {
              * @description What the process takes.
              */
             resident_bytes: number;
+            /**
+             * @description Why it begins no round for now, if it does not.
+             * @default null
+             */
+            rests: string | null;
             /**
              * Format: double
              * @description The mean reward of its own answers in it.

@@ -13,3 +13,5 @@ export type Page = Schemas["Page"];
 export type Money = Schemas["Money"];
 export type Sample = Schemas["Sample"];
 export type Step = Schemas["Step"];
+export type Limit = Schemas["Limit"];
+export type Line = Schemas["Line"];

@@ -54,6 +54,8 @@ interface Place {
 }
 
 const SIZE = 420;
+/** A little above the middle: who is alone has its place below. */
+const MIDDLE = 198;
 const PULSES = 40;
 
 /** The flock as a picture: birds in a ring, lines where they are connected, and answers as they fly. */
@@ -61,10 +63,10 @@ function Sky({ nodes, chosen, choose }: { nodes: readonly Node[]; chosen: string
   const places = new Map<string, Place>();
   const flock = nodes.filter((node) => !node.alone);
   const strangers = strange(nodes);
-  const radius = flock.length > 1 ? 140 : 0;
+  const radius = flock.length > 1 ? 132 : 0;
   flock.forEach((node, at) => places.set(node.status.peer || node.name, on(radius, at, flock.length)));
-  nodes.filter((node) => node.alone).forEach((node, at) => places.set(node.status.peer || node.name, { x: SIZE - 46, y: SIZE - 46 - 70 * at }));
-  strangers.forEach((peer, at) => places.set(peer, on(195, at + 0.5, strangers.length)));
+  nodes.filter((node) => node.alone).forEach((node, at) => places.set(node.status.peer || node.name, { x: SIZE - 38, y: SIZE - 38 - 70 * at }));
+  strangers.forEach((peer, at) => places.set(peer, on(184, at + 0.5, strangers.length)));
   const best = Math.max(0.001, ...nodes.map((node) => node.status.reward));
   const links = linksOf(nodes);
   const air = useRef<SVGGElement>(null);
@@ -98,9 +100,9 @@ function Sky({ nodes, chosen, choose }: { nodes: readonly Node[]; chosen: string
             class={`bird${node.alone ? " alone" : ""}${node.name === chosen ? " chosen" : ""}${node.runs ? "" : " gone"}${node.status.complaints.length ? " troubled" : ""}`}
             transform={`translate(${place.x} ${place.y})`}
             role="button"
-            tabIndex={0}
+            tabindex={0}
             aria-pressed={node.name === chosen}
-            aria-label={`${title(node)}, round ${node.opened?.round ?? 0}, reward ${node.status.reward.toFixed(2)}, ${many(node.status.peers, "peer")}`}
+            aria-label={`${node.alone ? "alone" : node.name} ${node.status.reward.toFixed(2)}: ${title(node)}, round ${node.opened?.round ?? 0}, reward ${node.status.reward.toFixed(2)}, ${many(node.status.peers, "peer")}`}
             onClick={() => choose(node.name)}
             onKeyDown={(event) => {
               if (event.key !== "Enter" && event.key !== " ") return;
@@ -121,8 +123,8 @@ function Sky({ nodes, chosen, choose }: { nodes: readonly Node[]; chosen: string
 }
 
 const on = (radius: number, at: number, of: number): Place => ({
-  x: SIZE / 2 + radius * Math.sin((2 * Math.PI * at) / Math.max(1, of)),
-  y: SIZE / 2 - radius * Math.cos((2 * Math.PI * at) / Math.max(1, of)),
+  x: MIDDLE + radius * Math.sin((2 * Math.PI * at) / Math.max(1, of)),
+  y: MIDDLE - radius * Math.cos((2 * Math.PI * at) / Math.max(1, of)),
 });
 
 /** Peers that do not tell of themselves here. */

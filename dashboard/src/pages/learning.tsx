@@ -35,8 +35,8 @@ export function Learning({ state }: { state: State }) {
         ))}
       <Small title="Surprise at its own answers" note="The policy's entropy, in nats for each token: it falls as a model grows sure." nodes={nodes} xs={xs} of={(point) => point.progress?.entropy ?? null} low />
       <Small title="Loss" note="What a step of learning makes smaller; its height means little, its steadiness much." nodes={nodes} xs={xs} of={(point) => point.progress?.loss ?? null} format={(value) => value.toFixed(3)} />
-      <Small title="Steps held back by the clip" nodes={nodes} xs={xs} of={(point) => point.progress?.clipped ?? null} format={(value) => percent(value, 1)} low />
-      <Small title="How far a step moves the policy" note="The mean ratio of new to old probability of the answers; 1 is not at all." nodes={nodes} xs={xs} of={(point) => point.progress?.ratio ?? null} format={(value) => value.toFixed(3)} />
+      <Small still={0} title="Steps held back by the clip" nodes={nodes} xs={xs} of={(point) => point.progress?.clipped ?? null} format={(value) => percent(value, 1)} low />
+      <Small still={1} title="How far a step moves the policy" note="The mean ratio of new to old probability of the answers; 1 is not at all." nodes={nodes} xs={xs} of={(point) => point.progress?.ratio ?? null} format={(value) => value.toFixed(3)} />
       <Small title="Length of answers, in tokens" nodes={nodes} xs={xs} of={(point) => point.answer_tokens} format={(value) => value.toFixed(1)} low />
       <Small title="Memory" nodes={nodes} xs={xs} of={(point) => point.resident_bytes} format={bytes} low />
       <Reader nodes={nodes} state={state} />
@@ -46,8 +46,11 @@ export function Learning({ state }: { state: State }) {
 
 type Of = (point: Point) => number | null;
 
-function Small({ title, note, nodes, xs, of, format, low }: { title: string; note?: string; nodes: readonly Node[]; xs: number[]; of: Of; format?: (value: number) => string; low?: boolean }) {
+function Small({ title, note, nodes, xs, of, format, low, still }: { still?: number; title: string; note?: string; nodes: readonly Node[]; xs: number[]; of: Of; format?: (value: number) => string; low?: boolean }) {
   const shown = curves(nodes, xs, of);
+  // One step a round from its own policy moves nothing before it, and nothing is held back: there is nothing to see then.
+  const values = shown.flatMap((curve) => curve.values).filter((value) => value !== null);
+  if (still !== undefined && values.every((value) => value === still)) return null;
   return (
     <Card title={title}>
       {note && <p class="note">{note}</p>}

@@ -1,10 +1,11 @@
 // What the nodes take of the machine, and what they have to say.
-import { useState } from "preact/hooks";
-import type { Node, Report, State, Told } from "../api/types";
+import { useEffect, useState } from "preact/hooks";
+import { readLimits, readLog, setLimit } from "../api/client";
+import type { Limit, Line, Node, Report, State, Told } from "../api/types";
 import { ago, bytes, capital, clock, many, percent } from "../format";
 import { store } from "../state/store";
 import { namer, title } from "../state/words";
-import { Bar, Card, Choose, Empty, Figure } from "../ui/pieces";
+import { Bar, Card, Choose, Empty, Figure, Say } from "../ui/pieces";
 
 export function MachinePage({ state }: { state: State }) {
   const nodes = state.nodes.filter((node) => node.runs);
@@ -35,7 +36,9 @@ export function MachinePage({ state }: { state: State }) {
         )}
         <p class="note">No node here uses a graphics processor: models of this size learn on the processor.</p>
       </Card>
+      {nodes.length > 0 && <Owner nodes={nodes} />}
       <Words state={state} />
+      {nodes.length > 0 && <Log nodes={nodes} />}
     </div>
   );
 }
@@ -48,7 +51,7 @@ function Row({ node, now }: { node: Node; now: number }) {
     <li>
       <div class="who">
         <b>{capital(title(node))}</b>
-        <small title={`process ${node.status.process}`}>for {ago(now - node.started_ms)}</small>
+        <small title={`process ${node.status.process}`}>{node.status.rests ? "rests" : `for ${ago(now - node.started_ms)}`}</small>
       </div>
       <div class="meter">
         <span>processor</span>
@@ -66,6 +69,126 @@ function Row({ node, now }: { node: Node; now: number }) {
         <b>{bytes(vitals?.disk_bytes ?? 0)}</b>
       </div>
     </li>
+  );
+}
+
+/** What the owner lets nodes have: read from one of them, set for all that are meant. */
+function Owner({ nodes }: { nodes: readonly Node[] }) {
+  const [whose, choose] = useState("");
+  const [limits, put] = useState<Limit[] | null>(null);
+  const [why, fail] = useState<string | null>(null);
+  const meant = nodes.filter((node) => !whose || node.name === whose).map((node) => node.name);
+  const first = meant[0];
+  useEffect(() => {
+    if (first === undefined) return;
+    const stop = new AbortController();
+    readLimits(first, stop.signal).then(put, (error: Error) => !stop.signal.aborted && fail(error.message));
+    return () => stop.abort();
+  }, [first]);
+  const set = async (key: string, value: string) => {
+    fail(null);
+    try {
+      for (const name of meant) put(await setLimit(name, key, value || "none"));
+    } catch (error) {
+      fail(error instanceof Error ? error.message : String(error));
+    }
+  };
+  const paused = limits?.find((limit) => limit.key === "paused")?.value === "true";
+  return (
+    <Card title="What they may have" wide aside={<Choose label="for" value={whose} options={[["", "everyone"], ...nodes.map((node) => [node.name, title(node)] as const)]} onChange={choose} />}>
+      <div class="pause">
+        <button type="button" onClick={() => void set("paused", paused ? "false" : "true")} disabled={!limits}>
+          {paused ? "Resume" : "Pause"}
+        </button>
+        <p class="note">
+          {paused
+            ? "Paused: it stays connected, reveals and claims what it owes, and begins no round."
+            : "One that is paused stays connected, ends the round it is in, and does what it owes on the chain."}
+        </p>
+      </div>
+      {why && <Say tone="warn" words={capital(why)} />}
+      <ul class="limits">
+        {(limits ?? [])
+          .filter((limit) => limit.key !== "paused")
+          .map((limit) => (
+            <Setting key={limit.key + whose} limit={limit} set={(value) => void set(limit.key, value)} />
+          ))}
+      </ul>
+    </Card>
+  );
+}
+
+function Setting({ limit, set }: { limit: Limit; set: (value: string) => void }) {
+  const is = (limit.value ?? "").replace(/^"(.*)"$/, "$1");
+  const id = `limit-${limit.key}`;
+  const truth = limit.example === "true";
+  return (
+    <li>
+      <label for={id}>
+        <b>{capital(limit.key.replaceAll("_", " "))}</b>
+        <small>
+          {capital(limit.says)}
+          {limit.at_start ? "; heeded when it is started again" : ""}
+        </small>
+      </label>
+      {truth ? (
+        <input id={id} type="checkbox" checked={is === "true"} onChange={(event) => set(String(event.currentTarget.checked))} />
+      ) : (
+        <input id={id} type="text" value={is} placeholder="none" title={`for instance ${limit.example.replaceAll('"', "")}`} maxLength={80} onChange={(event) => set(event.currentTarget.value.trim())} />
+      )}
+    </li>
+  );
+}
+
+const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+
+/** What a node has written into its log. */
+function Log({ nodes }: { nodes: readonly Node[] }) {
+  const [whose, choose] = useState(nodes[0]?.name ?? "");
+  const [least, filter] = useState("INFO");
+  const [lines, put] = useState<Line[] | null>(null);
+  const [why, fail] = useState<string | null>(null);
+  const name = nodes.some((node) => node.name === whose) ? whose : (nodes[0]?.name ?? "");
+  const [again, read] = useState(0);
+  useEffect(() => {
+    const stop = new AbortController();
+    readLog(name, stop.signal).then(
+      (lines) => {
+        put(lines);
+        fail(null);
+      },
+      (error: Error) => !stop.signal.aborted && fail(error.message),
+    );
+    return () => stop.abort();
+  }, [name, again]);
+  let shows = true;
+  const shown = (lines ?? []).filter((line) => {
+    if (line.level) shows = LEVELS.indexOf(line.level) <= LEVELS.indexOf(least);
+    return shows;
+  });
+  return (
+    <Card
+      title="Log"
+      wide
+      aside={
+        <span class="mover">
+          <Choose label="of" value={name} options={nodes.map((node) => [node.name, title(node)] as const)} onChange={choose} />
+          <Choose label="from" value={least} options={LEVELS.map((level) => [level, level.toLowerCase()] as const)} onChange={filter} />
+          <button type="button" onClick={() => read(again + 1)}>
+            Read again
+          </button>
+        </span>
+      }
+    >
+      {why && <Say tone="warn" words={capital(why)} />}
+      {shown.length === 0 ? (
+        <Empty>{lines ? "It has written nothing of that weight." : "Reading…"}</Empty>
+      ) : (
+        <pre class="lines" tabIndex={0} aria-label="The log, the newest last">
+          {shown.map((line) => line.text).join("\n")}
+        </pre>
+      )}
+    </Card>
   );
 }
 
@@ -94,6 +217,8 @@ function levelOf(report: Report): Level | null {
     case "well":
     case "ended":
     case "redone":
+    case "rests":
+    case "works":
       return "news";
     case "opened":
     case "answered":
@@ -144,6 +269,10 @@ function sentence(told: Told, name: (peer: string) => string): string {
       return `${report.part}: well again`;
     case "redone":
       return `has learned round ${report.round} again from its log, to the same bits`;
+    case "rests":
+      return `rests: ${report.why}`;
+    case "works":
+      return "works again";
     case "ended":
       return `ends after round ${report.round}`;
     case "said":

@@ -4,7 +4,7 @@ import type { Node, Point } from "../api/types";
 /** The last rounds that are compared. */
 const WINDOW = 100;
 /** With fewer there is nothing to say. */
-const LEAST = 8;
+const LEAST = 20;
 const RESAMPLES = 1000;
 
 export interface Comparison {

@@ -49,7 +49,23 @@ export function emptyNode(name: string): Node {
       right: null,
       paid: [],
       resident_bytes: 0,
+      rests: null,
       ended: false,
+      counts: {
+        rounds: 0,
+        rewards: 0,
+        own: 0,
+        heard: 0,
+        tokens: 0,
+        answer_ms: 0,
+        learn_ms: 0,
+        audits_held: 0,
+        audits_failed: 0,
+        unheard: 0,
+        troubles: 0,
+        payments: 0,
+        credits: 0,
+      },
     },
     wallet: "",
     model: "",
@@ -78,6 +94,7 @@ export function emptyState(like: State): State {
 function takeReport(node: Node, at_ms: number, report: Report): void {
   const status = node.status;
   status.at = Math.floor(at_ms / 1000);
+  count(status.counts, report);
   switch (report.what) {
     case "started":
       Object.assign(status, { peer: report.peer, process: report.process, swarm: report.swarm, complaints: [], ended: false });
@@ -151,12 +168,46 @@ function takeReport(node: Node, at_ms: number, report: Report): void {
     case "well":
       status.complaints = status.complaints.filter((complaint) => !complaint.startsWith(`${report.part}: `));
       break;
+    case "rests":
+      status.rests = report.why;
+      break;
+    case "works":
+      status.rests = null;
+      break;
     case "ended":
       status.ended = true;
       node.runs = false;
       break;
     case "gone":
       node.runs = false;
+      break;
+  }
+}
+
+/** What a node has counted since it started. */
+function count(counts: Node["status"]["counts"], report: Report): void {
+  switch (report.what) {
+    case "learned":
+      counts.rounds += 1;
+      counts.rewards += report.reward;
+      counts.own += report.own;
+      counts.heard += report.heard.reduce((sum, [, count]) => sum + count, 0);
+      counts.tokens += Math.round((report.tokens_per_second * report.answer_ms) / 1000);
+      counts.answer_ms += report.answer_ms;
+      counts.learn_ms += report.learn_ms;
+      break;
+    case "audited":
+      counts[report.holds ? "audits_held" : "audits_failed"] += 1;
+      break;
+    case "heard":
+      if (!report.heard) counts.unheard += 1;
+      break;
+    case "trouble":
+      counts.troubles += 1;
+      break;
+    case "paid":
+      counts.payments += 1;
+      counts.credits += Number(report.credits) || 0;
       break;
   }
 }

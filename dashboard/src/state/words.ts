@@ -37,8 +37,11 @@ export function health(state: State, now: number): Sentence {
       ? `Connected to ${many(running[0]?.status.peers ?? 0, "peer")}`
       : `${capital(letters(flock))} ${flock === 1 ? "node learns" : "nodes learn together"}${alone ? `, ${letters(alone)} alone` : ""}`;
   const when = round > 0 ? `; round ${round} began ${ago(now - opened)} ago` : "; the first round is about to begin";
+  const resting = running.filter((node) => node.status.rests);
+  if (resting.length === running.length && resting.length > 0) return { tone: "plain", words: `Everyone rests: ${resting[0]?.status.rests ?? ""}` };
   if (lonely.length > 0) return { tone: "warn", words: `${who}${when}, but ${listed(lonely.map(title))} ${lonely.length === 1 ? "hears" : "hear"} nobody.` };
   if (troubled.length > 0) return { tone: "warn", words: `${who}${when}. ${capital(listed(troubled.map(title)))} ${troubled.length === 1 ? "has" : "have"} something to say.` };
+  if (resting.length > 0) return { tone: "plain", words: `${who}${when}. ${capital(listed(resting.map(title)))} ${resting.length === 1 ? "rests" : "rest"}.` };
   return { tone: "good", words: `${who}${when}.` };
 }
 
@@ -55,7 +58,7 @@ export function worth(comparison: Comparison | null, nodes: readonly Node[]): { 
     return {
       tone: "plain",
       headline: "It is too early to say what sharing is worth.",
-      detail: "After eight rounds the ones together are compared with the one alone.",
+      detail: "After twenty rounds that all had, the ones together are compared with the one alone.",
     };
   }
   const { gain, low, high, rounds, from, to, drawn } = comparison;

@@ -175,8 +175,9 @@ fn the_committed_document_is_what_the_types_give() {
         std::fs::write(file, text).unwrap();
         return;
     }
+    // Compared as what it says: the order of keys follows from how other crates want their JSON.
     assert!(
-        text == OPENAPI,
+        document() == serde_json::from_str::<Value>(OPENAPI).unwrap(),
         "the API has changed: `cargo xtask dashboard` writes its document and the page anew"
     );
 }

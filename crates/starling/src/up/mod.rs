@@ -144,7 +144,12 @@ async fn fly(options: &Options) -> Done {
         say!("  Ctrl-C ends it; run it again, and it goes on where it was.\n");
     }
     let drawn = !json && !options.plain && io::stdout().is_terminal();
-    let mut screen = drawn.then(|| Screen::open(plan.charter.name.clone())).transpose()?;
+    // The lines above are hidden by what is drawn: the address is in its title.
+    let title = match &dashboard {
+        Some(dashboard) => format!("{}   {}", plan.charter.name, dashboard.url()),
+        None => plan.charter.name.clone(),
+    };
+    let mut screen = drawn.then(|| Screen::open(title)).transpose()?;
     let mut frames = tokio::time::interval(DRAWN);
     frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     // One from the beginning to the end: an interrupt that comes between two looks counts.
