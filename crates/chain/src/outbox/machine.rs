@@ -40,6 +40,9 @@ const LIMIT_PLACED: usize = 16;
 const LIMIT_ATTEMPTS: usize = 24;
 /// Marks of outboxes, which go on top of tips, are smaller, in wei.
 pub(super) const MARKS: u128 = 1 << 20;
+/// What is given on top of an estimate, or a quarter of it if that is more: two places of storage that were not new when it was made, and are by the time the
+/// call is executed, as with checkpoints that have a time of their own in each block. What is not used is not paid.
+const GAS_MARGIN: u64 = 50_000;
 /// What a call may take in gas, while nobody can say.
 const GUESS: u64 = 250_000;
 /// How many looks in a row must miss all of an intent's transactions before its nonce counts as spent by another: some
@@ -257,7 +260,7 @@ impl Machine {
         let fees = self.market(view);
         let gas = match estimate {
             // State may move between now and then: a quarter more.
-            Estimate::Gas(gas) => gas.saturating_add(gas / 4),
+            Estimate::Gas(gas) => gas.saturating_add((gas / 4).max(GAS_MARGIN)),
             Estimate::Funds => {
                 let wanted = fees.cost(GUESS).saturating_add(record.intent.value.0);
                 self.lack(Wei(wanted.max(view.balance.0.saturating_add(1))), view.balance);
