@@ -24,8 +24,10 @@ struct Function {
     /// Words of one vector.
     operands: fn(&mut Stream) -> Vec<u32>,
     /// Words that come out, by `exact`.
-    result: Box<dyn Fn(&[u32]) -> Vec<u32>>,
+    result: Box<Reference>,
 }
+
+type Reference = dyn Fn(&[u32]) -> Vec<u32>;
 
 /// How many vectors each function gets; `dear` ones, which take many multiplications, get fewer unless a number is asked for.
 fn vectors(dear: bool) -> usize {

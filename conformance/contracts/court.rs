@@ -255,7 +255,7 @@ impl Court {
     pub(crate) fn dispute(&mut self, id: u64) -> (u8, [u8; 32], bool, bool, bool) {
         let a = self.ask(DEFENDER, "Disputes", "disputeOf(uint256)", &[word(id)]).unwrap();
         let at = |i: usize| -> [u8; 32] { a[32 * i..32 * i + 32].try_into().unwrap() };
-        (at(2)[31], at(10), at(13)[31] == 1, at(15)[31] == 1, at(16)[31] == 1)
+        (at(2)[31], at(4), at(5)[31] == 1, at(7)[31] == 1, at(8)[31] == 1)
     }
 
     /// The status of a claim: 1 open, 2 convicted, 3 stands.

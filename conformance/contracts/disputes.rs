@@ -10,7 +10,7 @@ mod arena;
 mod court;
 mod vast;
 
-use arena::{Changed, Liar, Otherwise, Plain, Scheming, edges, work};
+use arena::{Changed, Liar, Otherwise, Plain, Scheming, edges, honest, work};
 use court::{BOND, CHALLENGE, CHALLENGER, Court, DEFENDER, Ended, STAKE, TIME, WINDOW, fight, word};
 use exact::BinaryFn;
 use proof::game::{Account, Book, Dispute, Move, Party, Player, Stage, StepAccount};
@@ -22,7 +22,7 @@ fn trial<R: Runner>(work: &Work, liar: R) -> (Ended, Court) {
     let mut court = Court::new();
     let mut defender = Player::new(Liar { book: Book::new(work.clone(), liar) });
     let claim = defender.account().book.claim().unwrap();
-    let mut challenger = Player::new(Book::new(work.clone(), Plain));
+    let mut challenger = Player::new(Book::new(work.clone(), honest()));
     assert!(challenger.disagrees(&claim).unwrap(), "the lie does not show");
     let ended = fight(&mut court, claim, &mut defender, &mut challenger);
     (ended, court)
@@ -325,7 +325,7 @@ fn a_lie_about_any_value() {
         let mut court = Court::new();
         let mut defender = Player::new(Liar { book: Book::new(work.clone(), liar) });
         let claim = defender.account().book.claim().unwrap();
-        let mut challenger = Player::new(Book::new(work.clone(), Plain));
+        let mut challenger = Player::new(Book::new(work.clone(), honest()));
         if !challenger.disagrees(&claim).unwrap() {
             continue;
         }
@@ -391,7 +391,7 @@ fn meddle(
     let meddler = Meddler { book: Book::new(work.clone(), Plain), trace, chain, work: shown };
     let mut defender = Player::new(meddler);
     let claim = Claim { terms: work.terms(), run: defender.account().run().unwrap().root() };
-    let mut challenger = Player::new(Book::new(work.clone(), Plain));
+    let mut challenger = Player::new(Book::new(work.clone(), honest()));
     assert!(challenger.disagrees(&claim).unwrap());
     fight(&mut Court::new(), claim, &mut defender, &mut challenger)
 }
@@ -516,7 +516,7 @@ fn other_chains() {
         });
         let mut defender = Player::new(Chained { book: Book::new(work.clone(), liar), tamper });
         let claim = defender.account().book.claim().unwrap();
-        let mut challenger = Player::new(Book::new(work.clone(), Plain));
+        let mut challenger = Player::new(Book::new(work.clone(), honest()));
         let ended = fight(&mut Court::new(), claim, &mut defender, &mut challenger);
         assert_eq!((ended.winner, ended.stage), (Party::Challenger, Stage::Last), "{what}: {ended:?}");
     }
@@ -601,11 +601,11 @@ fn who_contests_itself_gains_no_time() {
     // In the others the liar has not moved either; anyone may end them, and that convicts it.
     let contest = court.contest(id).unwrap();
     let mut late = Dispute::new(claim, TIME, court.now());
-    let mut honest = Player::new(Book::new(work.clone(), Plain));
+    let mut rightful = Player::new(Book::new(work.clone(), honest()));
     while let Some(turn) = late.turn() {
         let player: Option<Move> = match turn {
             Party::Defender => defender.next(turn, &late).unwrap(),
-            Party::Challenger => honest.next(turn, &late).unwrap(),
+            Party::Challenger => rightful.next(turn, &late).unwrap(),
         };
         let step = player.unwrap();
         court.play(turn, contest, &[late.encode(&step)]).unwrap();

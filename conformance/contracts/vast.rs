@@ -62,7 +62,7 @@ impl Sparse {
     }
 }
 
-/// Gas for each kind of move, the sum, and how often the sides took turns.
+/// The gas of all transactions, how many there were, how often the sides took turns, and what each kind took.
 pub(crate) struct Bill {
     pub(crate) gas: u64,
     pub(crate) moves: u32,
@@ -148,24 +148,25 @@ pub(crate) fn product(m: usize, k: usize, n: usize, values: u32) -> Bill {
     let mut dispute = Dispute::new(claim, TIME, court.now());
     let mut bill = Bill { gas: court.gas["contest"], moves: 0, rounds: 0, table: String::new() };
     let mut had = std::collections::BTreeSet::new();
-    let mut turn = None;
-    for (party, step) in moves {
-        assert_eq!(dispute.turn(), Some(party), "{:?}", dispute.stage());
-        let stage = dispute.stage();
-        court
-            .play(party, contest, &[dispute.encode(&step)])
-            .unwrap_or_else(|e| panic!("{stage:?}: {e:02x?}"));
-        dispute.play(party, &step, court.now()).unwrap();
-        let gas = court.gas["play"];
+    // What a side can say without waiting for the other goes in one transaction.
+    for together in moves.chunk_by(|(a, _), (b, _)| a == b) {
+        let (party, stage) = (together[0].0, dispute.stage());
+        let (mut bytes, mut kinds) = (Vec::new(), Vec::new());
+        for (_, step) in together {
+            assert_eq!(dispute.turn(), Some(party), "{stage:?}");
+            bytes.push(dispute.encode(step));
+            dispute.play(party, step, court.now()).unwrap();
+            kinds.push(format!("{step:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned());
+        }
+        court.play(party, contest, &bytes).unwrap_or_else(|e| panic!("{stage:?}: {e:02x?}"));
+        let (gas, kinds) = (court.gas["play"], kinds.join(", "));
         bill.gas += gas;
         bill.moves += 1;
-        bill.rounds += u32::from(turn != Some(party) && party == Party::Defender);
-        turn = Some(party);
-        let kind = format!("{step:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned();
-        if had.insert((format!("{stage:?}"), kind.clone())) {
+        bill.rounds += u32::from(party == Party::Defender);
+        if had.insert((format!("{stage:?}"), kinds.clone())) {
             let _ = writeln!(
                 bill.table,
-                "{:<10} {:<10} {kind:<9} {gas:>8}",
+                "{:<10} {:<8} {kinds:<14} {gas:>8}",
                 format!("{party:?}"),
                 format!("{stage:?}")
             );

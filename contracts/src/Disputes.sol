@@ -58,7 +58,10 @@ contract Disputes {
     struct DisputeView {
         uint256 claimId;
         uint256 challenger;
-        Game.State game;
+        /// Where the game is: the stage, the wrong step once it is known, and the node it has come to.
+        Game.Stage stage;
+        uint64 step;
+        bytes32 node;
         /// Whose turn it is, and until when it may move.
         bool defenders;
         uint64 deadline;
@@ -77,11 +80,12 @@ contract Disputes {
         uint256 agentId;
     }
 
+    /// @dev All but the game lies in one word: every move reads it.
     struct Dispute {
         Game.State game;
-        uint256 claimId;
-        uint256 challenger;
-        uint64 since;
+        uint64 claimId;
+        uint64 challenger;
+        uint40 since;
         uint32 defenderLeft;
         uint32 challengerLeft;
         bool over;
@@ -176,9 +180,10 @@ contract Disputes {
         ++c.disputes;
         disputeId = ++disputes;
         Dispute storage d = _disputes[disputeId];
-        d.claimId = claimId;
-        d.challenger = challenger;
-        d.since = uint64(block.timestamp);
+        // Both are counted up from one.
+        d.claimId = uint64(claimId);
+        d.challenger = uint64(challenger);
+        d.since = uint40(block.timestamp);
         d.defenderLeft = c.conditions.time;
         d.challengerLeft = c.conditions.time;
         d.game.begin(c.what);
@@ -211,7 +216,7 @@ contract Disputes {
         if (spent > left) revert TooLate(d.since + left);
         if (defender) d.defenderLeft = left - uint32(spent);
         else d.challengerLeft = left - uint32(spent);
-        d.since = uint64(block.timestamp);
+        d.since = uint40(block.timestamp);
         emit Moved(disputeId, defender, moves);
         Game.Result result = Game.Result.Open;
         if (moves.length == 0) revert NotYourTurn();
@@ -265,7 +270,9 @@ contract Disputes {
         return DisputeView({
             claimId: d.claimId,
             challenger: d.challenger,
-            game: d.game,
+            stage: d.game.stage,
+            step: d.game.step,
+            node: d.game.node,
             defenders: defenders,
             deadline: d.since + (defenders ? d.defenderLeft : d.challengerLeft),
             over: d.over,

@@ -165,7 +165,7 @@ contract DisputesTest is Base {
         vm.prank(BOB);
         disputes.play(dispute, moves(abi.encodePacked(uint8(1), uint8(1), RIGHT, uint8(1), LEFT)));
         Disputes.DisputeView memory d = disputes.disputeOf(dispute);
-        vm.assertTrue(d.game.stage == Game.Stage.Step && d.game.step == 1 && d.defenders);
+        vm.assertTrue(d.stage == Game.Stage.Step && d.step == 1 && d.defenders);
     }
 
     function test_disputesDoNotWaitForEachOther() public {

@@ -139,6 +139,10 @@ contract RefereeTest is Records {
         bytes memory r = record(31, 0, attributes(8, 0), f32(8, 1), some(u32(2, 1), f32(2, 1), f32(2, 1)));
         bytes[] memory data = some(hex"0403020108070605", hex"3f80000040000000", hex"000000003f800000");
         check(r, data, hex"3f800000400000004040000040800000_41300000415000004170000041880000");
+        // Both words in one group.
+        r = record(31, 0, attributes(8, 0), f32(8, 1), some(u32(2, 1), f32(1, 1), f32(1, 1)));
+        data = some(hex"0403020108070605", hex"3f800000", hex"00000000");
+        check(r, data, hex"3f800000400000004040000040800000_40a0000040c0000040e0000041000000");
     }
 
     // ------------------------------------------------------------ chains

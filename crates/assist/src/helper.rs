@@ -22,7 +22,7 @@ pub struct Nerve {
 
 impl Default for Nerve {
     fn default() -> Nerve {
-        Nerve { build: 0.9, show: 0.6 }
+        Nerve { build: 0.85, show: 0.6 }
     }
 }
 

@@ -277,7 +277,7 @@ impl World {
 
     /// Whether we may put a block there: it is free, has something to stand on or hang from, nobody stands in it, and the player has
     /// not undone us there.
-    pub(crate) fn is_open(&self, at: Cell) -> bool {
+    pub fn is_open(&self, at: Cell) -> bool {
         let taken = self.player.is_some_and(|p| p == at || p.plus(SIDES[4]) == at);
         !taken
             && self.holds(at)

@@ -356,10 +356,13 @@ impl Node {
         if seen.limits {
             self.heed();
         }
-        if let Some(wrong) = seen.wrong {
+        if seen.file {
             let part = "limits".to_owned();
-            self.tell(wrong.map_or(Report::Well { part: part.clone() }, |why| Report::Trouble { part, why }))
-                .await;
+            let report = match self.owner.wrong() {
+                Some(why) => Report::Trouble { part, why: why.to_owned() },
+                None => Report::Well { part },
+            };
+            self.tell(report).await;
         }
         if seen.rest {
             let rest = self.owner.rest().map(|rest| Report::Rests { why: rest.to_string() });

@@ -250,9 +250,9 @@ fn code(op: &Op) -> Option<(Opcode, u8, Vec<u32>)> {
         Op::Dot { axis } => with(Opcode::Dot, &[u32::from(*axis)]),
         Op::ArgMax => plain(Opcode::ArgMax),
         Op::Unpack { bits } => with(Opcode::Unpack, &[u32::from(*bits)]),
-        // By rank, sums and comparisons: `graph.rs`.
-        Op::Keep => None,
-        Op::RmsNorm { .. }
+        // Keep is made of ranks, sums and comparisons (`graph.rs`), the fused ones of what they expand to.
+        Op::Keep
+        | Op::RmsNorm { .. }
         | Op::RmsNormGrad
         | Op::RmsNormWeightGrad
         | Op::Softmax
@@ -288,7 +288,7 @@ pub(crate) fn int_number(f: IntFn) -> u8 {
 }
 
 /// The number of a function: its place among all there are.
-pub(crate) fn number<T: PartialEq>(all: &[T], one: T) -> u8 {
+pub(crate) fn number<T: PartialEq + Copy>(all: &[T], one: T) -> u8 {
     all.iter().position(|other| *other == one).unwrap_or(all.len()) as u8
 }
 

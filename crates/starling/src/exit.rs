@@ -111,11 +111,10 @@ fn of_chain(error: &chain::Error) -> Code {
         E::NotAnAmount { .. } | E::NotAnAddress { .. } | E::NotAHash { .. } | E::NotAChain { .. } => INPUT,
         E::NeedsFunds { .. } | E::NoFaucet { .. } => FUNDS,
         E::WrongChain { .. } | E::OtherCode { .. } | E::Foreign { .. } => DISAGREES,
-        E::Artifact { .. } | E::Manifest { .. } => DAMAGED,
+        E::Artifact { .. } | E::Manifest { .. } | E::Outbox(OutboxError::Damaged { .. }) => DAMAGED,
         E::Unprotected { .. } => KEYS,
         E::Key(error) => of_key(error),
         E::Outbox(OutboxError::InUse { .. }) => IN_USE,
-        E::Outbox(OutboxError::Damaged { .. }) => DAMAGED,
         E::Outbox(_) => FILE,
         _ => CHAIN,
     }

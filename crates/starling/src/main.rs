@@ -11,6 +11,7 @@ mod deploy;
 mod dispute;
 mod doctor;
 mod exit;
+mod heap;
 mod identity;
 mod invite;
 mod join;
@@ -86,6 +87,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    heap::keep_little();
     let done = match Cli::parse().command {
         Command::Doctor(options) => doctor::run(&options),
         Command::Up(options) => up::run(&options),

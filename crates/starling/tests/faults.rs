@@ -94,7 +94,7 @@ impl Phoenix {
 
 #[test]
 fn a_swarm_bears_that_one_of_it_is_killed_every_round() {
-    let kills: usize = std::env::var("STARLING_KILLS").map_or(4, |kills| kills.parse().unwrap());
+    let kills: usize = std::env::var("STARLING_KILLS").map_or(2, |kills| kills.parse().unwrap());
     let home = tempfile::tempdir().unwrap();
     let up = home.path().join("up");
     let up =

@@ -7,6 +7,8 @@ mod error;
 mod folder;
 mod remote;
 
+use std::path::Path;
+
 pub use error::HubError;
 pub use folder::{Pulled, list, put};
 pub use remote::{Hub, Listing, Progress, Remote, Sum};
@@ -21,8 +23,8 @@ const NOTE: &str = ".starling.json";
 fn is_wanted(path: &str) -> bool {
     const NAMES: &[&str] =
         &["merges.txt", "vocab.txt", "tokenizer.model", "chat_template.jinja", "README.md", "LICENSE"];
-    let top = !path.contains('/');
-    top && (path.ends_with(".safetensors") || path.ends_with(".json") || NAMES.contains(&path))
+    let kind = Path::new(path).extension().and_then(|kind| kind.to_str());
+    !path.contains('/') && (matches!(kind, Some("safetensors" | "json")) || NAMES.contains(&path))
 }
 
 /// Whether a path stays in the folder it is put in, on any system.

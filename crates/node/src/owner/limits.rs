@@ -223,11 +223,14 @@ pub struct Hours(Vec<(u16, u16)>);
 impl Hours {
     /// Whether a minute of the day is in them.
     pub fn have(&self, minute: u16) -> bool {
-        self.0.iter().any(|(from, to)| match from < to {
-            true => (*from..*to).contains(&minute),
+        let has = |(from, to): &(u16, u16)| {
+            if from < to {
+                return (*from..*to).contains(&minute);
+            }
             // Over midnight.
-            false => minute >= *from || minute < *to,
-        })
+            minute >= *from || minute < *to
+        };
+        self.0.iter().any(has)
     }
 }
 

@@ -104,8 +104,8 @@ pub(crate) struct Seen {
     pub(crate) limits: bool,
     /// The node begins to rest, rests for another reason, or works again.
     pub(crate) rest: bool,
-    /// The file cannot be read, and why; or, with nothing, can again.
-    pub(crate) wrong: Option<Option<String>>,
+    /// The file cannot be read, or can again.
+    pub(crate) file: bool,
 }
 
 impl Owner {
@@ -129,6 +129,11 @@ impl Owner {
         self.rest.as_ref()
     }
 
+    /// What is wrong with the file, if something is.
+    pub(crate) fn wrong(&self) -> Option<&str> {
+        self.wrong.as_deref()
+    }
+
     /// Looks again, if the last look was a while ago.
     pub(crate) fn look(&mut self) -> Seen {
         if self.looked.elapsed() < LOOK {
@@ -146,10 +151,8 @@ impl Owner {
             // What was there holds on.
             Err(why) => Some(why.to_string()),
         };
-        if wrong != self.wrong {
-            seen.wrong = Some(wrong.clone());
-            self.wrong = wrong;
-        }
+        seen.file = wrong != self.wrong;
+        self.wrong = wrong;
         seen.rest = self.judge();
         seen
     }
@@ -222,17 +225,17 @@ mod tests {
             }
             owner.looked = Instant::now().checked_sub(2 * LOOK).unwrap();
             let seen = owner.look();
-            (seen, owner.rest().cloned(), owner.limits().clone())
+            (seen, owner.rest().cloned(), owner.limits().clone(), owner.wrong().map(str::to_owned))
         };
         assert_eq!(look(None).0, Seen::default());
-        let (seen, rest, _) = look(Some("paused = true"));
-        assert_eq!((seen, rest), (Seen { limits: true, rest: true, wrong: None }, Some(Rest::Paused)));
-        let (seen, rest, limits) = look(Some("paused = maybe"));
-        assert!(matches!(seen.wrong, Some(Some(why)) if why.contains("limits.toml")));
+        let (seen, rest, ..) = look(Some("paused = true"));
+        assert_eq!((seen, rest), (Seen { limits: true, rest: true, file: false }, Some(Rest::Paused)));
+        let (seen, rest, limits, wrong) = look(Some("paused = maybe"));
+        assert!(seen.file && wrong.unwrap().contains("limits.toml"));
         assert!(rest == Some(Rest::Paused) && limits.paused);
         assert_eq!(look(None).0, Seen::default(), "it is said once");
-        let (seen, rest, _) = look(Some("cpu_percent = 50"));
-        assert_eq!((seen, rest), (Seen { limits: true, rest: true, wrong: Some(None) }, None));
+        let (seen, rest, _, wrong) = look(Some("cpu_percent = 50"));
+        assert_eq!((seen, rest, wrong), (Seen { limits: true, rest: true, file: true }, None, None));
         assert!(Owner::open(home.path()).is_ok());
         replace(&Limits::file(home.path()), b"cpu_percent = 500").unwrap();
         assert!(Owner::open(home.path()).unwrap_err().to_string().contains("cpu_percent"));

@@ -27,7 +27,7 @@ impl Writer {
     }
     fn hashes(&mut self, hashes: &[Digest]) -> &mut Self {
         self.0.push(hashes.len() as u8);
-        hashes.iter().for_each(|hash| self.0.extend(hash));
+        self.0.extend(hashes.iter().flatten());
         self
     }
     fn blob(&mut self, bytes: &[u8]) -> &mut Self {

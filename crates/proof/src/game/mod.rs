@@ -368,9 +368,8 @@ impl Dispute {
             Stage::Run | Stage::Trace | Stage::After | Stage::Words | Stage::Blocks if self.walk.choosing => {
                 Party::Challenger
             }
-            Stage::Run | Stage::Trace | Stage::After | Stage::Words | Stage::Blocks => Party::Defender,
-            Stage::Step | Stage::Root | Stage::Leaf | Stage::Chain | Stage::Block => Party::Defender,
             Stage::Side | Stage::Value | Stage::Slot | Stage::Element | Stage::Last => Party::Challenger,
+            _ => Party::Defender,
         };
         Some(party)
     }
@@ -438,9 +437,8 @@ impl Dispute {
     }
 
     /// Decides: the challenger was right, or it was not.
-    fn decide(&mut self, wrong: bool) -> Result<(), Refusal> {
+    fn decide(&mut self, wrong: bool) {
         self.win(if wrong { Party::Challenger } else { Party::Defender });
-        Ok(())
     }
 
     fn walk_into(&mut self, stage: Stage, root: Digest, leaves: u64) {
@@ -544,7 +542,8 @@ impl Dispute {
         if climb(given.commitment, slot, u64::from(count), &given.path) != Some(root) {
             return Err(Refusal::Proof("what the value should be"));
         }
-        self.decide(given.commitment != self.walk.at)
+        self.decide(given.commitment != self.walk.at);
+        Ok(())
     }
 
     fn made(&mut self, record: &Record, path: &[Digest], operands: &[Shown]) -> Result<(), Refusal> {
@@ -583,7 +582,8 @@ impl Dispute {
         if !leads {
             return Err(Refusal::Proof("what the state should be"));
         }
-        self.decide(given.commitment != self.walk.at)
+        self.decide(given.commitment != self.walk.at);
+        Ok(())
     }
 
     fn record(&self) -> Result<(&Record, &[Digest]), Refusal> {
@@ -599,7 +599,8 @@ impl Dispute {
         let leaves = leaves(&ty);
         if leaves == 0 {
             // There is nothing in it that could be wrong but the root, which is zeros then.
-            return self.decide(*root != [0; 32]);
+            self.decide(*root != [0; 32]);
+            return Ok(());
         }
         self.walk_into(Stage::Words, *root, leaves);
         Ok(())
@@ -650,7 +651,8 @@ impl Dispute {
         }
         let right = rule::run(record, element, 0, &[], &reads);
         self.element = (element, says);
-        self.decide(right != Some(vec![says]))
+        self.decide(right != Some(vec![says]));
+        Ok(())
     }
 
     fn chain(&mut self, root: &Digest, last: &Block, path: &[Digest]) -> Result<(), Refusal> {
@@ -681,7 +683,8 @@ impl Dispute {
         let right = opening
             .element(&record.operands[operand].1, &operands[operand], index)
             .ok_or(Refusal::Proof("the word that is read"))?;
-        self.decide(right != says)
+        self.decide(right != says);
+        Ok(())
     }
 
     fn miscount(&mut self, before: Option<&(Block, Vec<Digest>)>) -> Result<(), Refusal> {
@@ -698,6 +701,7 @@ impl Dispute {
         };
         let right = rule::run(record, self.element.0, at, state, &block.reads);
         let wrong = right.as_ref() != Some(&block.state);
-        self.decide(wrong)
+        self.decide(wrong);
+        Ok(())
     }
 }

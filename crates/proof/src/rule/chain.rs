@@ -73,9 +73,8 @@ pub(super) fn read(record: &Record, element: u64, block: u64, j: usize) -> Optio
     // The step that the word is read for, and which of its words it is.
     let (step, which) = if j < first { (0, 0) } else { (from + (j - first) / per, (j - first) % per) };
     match record.code {
-        Opcode::Matmul => Some(product(record, element, step, which)),
         Opcode::RaggedMatmul if j < 2 => Some((2 + j as usize, element / at.last())),
-        Opcode::RaggedMatmul => Some(product(record, element, step, which)),
+        Opcode::Matmul | Opcode::RaggedMatmul => Some(product(record, element, step, which)),
         Opcode::Sum | Opcode::Max => Some((0, along(record, element, step))),
         Opcode::Dot => Some((which as usize, along(record, element, step))),
         Opcode::ArgMax => Some((0, element * at.last_of(0) + step)),

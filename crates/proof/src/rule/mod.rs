@@ -46,12 +46,12 @@ pub fn read(record: &Record, element: u64, block: u64, j: usize, before: &[u32])
         (Opcode::Gather, 0) => Some((1, element / at.row_of(0))),
         (Opcode::Gather, 1) => {
             let row = at.row_of(0);
-            at.below(*before.first()?, at.dim(0, 0)).map(|id| (0, id * row + element % row))
+            Place::below(*before.first()?, at.dim(0, 0)).map(|id| (0, id * row + element % row))
         }
         (Opcode::Pick, 0) => same(1),
         (Opcode::Pick, 1) => {
             let n = at.last_of(0);
-            at.below(*before.first()?, n).map(|id| (0, element * n + id))
+            Place::below(*before.first()?, n).map(|id| (0, element * n + id))
         }
         (Opcode::Place, 0) => Some((0, element / at.last())),
         (Opcode::Place, 1) => {

@@ -37,7 +37,7 @@ impl Place<'_> {
         self.operand(operand).iter().skip(1).map(|d| d as u64).product()
     }
 
-    pub(super) fn below(&self, id: u32, limit: u64) -> Option<u64> {
+    pub(super) fn below(id: u32, limit: u64) -> Option<u64> {
         let id = u64::from(id);
         (id < limit).then_some(id)
     }

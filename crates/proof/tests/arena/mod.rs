@@ -56,6 +56,11 @@ impl<F: FnMut(u64, u32, &mut Tensor)> Runner for Changed<F> {
     }
 }
 
+/// Makes steps as a machine makes them.
+pub(crate) fn honest() -> proof::Honest {
+    proof::Honest::new(exact::Device::cpu(1), exact::Limits::default())
+}
+
 /// Makes steps by rules of its own where it has them.
 pub(crate) struct Otherwise<F>(pub(crate) F);
 
@@ -181,7 +186,7 @@ pub(crate) fn quarrel(work: &Work, lie: Lie) -> Option<Outcome> {
     let liar = Changed(move |t, v, tensor: &mut Tensor| change(t, v, tensor));
     let mut defender = Player::new(Liar { book: Book::new(work.clone(), liar) });
     let claim = defender.account().book.claim().unwrap();
-    let mut challenger = Player::new(Book::new(work.clone(), Plain));
+    let mut challenger = Player::new(Book::new(work.clone(), honest()));
     challenger.disagrees(&claim).unwrap().then(|| settle(claim, &mut defender, &mut challenger))
 }
 

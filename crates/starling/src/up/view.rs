@@ -44,7 +44,10 @@ impl Screen {
             while !to.is_closed() {
                 if event::poll(LOOK).unwrap_or(true) {
                     match event::read() {
-                        Ok(event) if ends(&event) => drop(to.try_send(())),
+                        Ok(event) if ends(&event) => {
+                            // One that waits says it already.
+                            let _ = to.try_send(());
+                        }
                         Ok(_) => {}
                         // A terminal that has gone away presses no keys.
                         Err(_) => break,
@@ -292,7 +295,6 @@ mod tests {
         tell(0, audited(peer(1), true, ""));
         tell(1, audited(peer(2), false, "a lie"));
         tell(2, Report::Rests { why: "paused".to_owned() });
-        drop(tell);
         board.take(3, &News::Gone);
         (board, said)
     }
