@@ -100,7 +100,7 @@ async function pages(browser, url) {
 async function hands(browser, url) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   await page.goto(`${url}#/flock`);
-  await page.locator("g.bird").first().focus();
+  await page.locator("g.bird .hit").first().focus();
   await page.keyboard.press("Enter");
   await page.locator(".history dl").waitFor();
   check((await page.locator(".history h3").innerText()) === "Node 1", "a bird that is chosen shows its history");

@@ -87,7 +87,7 @@ export function App() {
             words={trouble ?? "The node does not answer. If its terminal is closed, start it again with the same command; this page connects by itself."}
           />
         )}
-        {words && <p class={`health ${words.tone}`}>{words.words}</p>}
+        <p class={`health ${words?.tone ?? "plain"}`}>{words?.words ?? "Asking the node…"}</p>
         {state ? <Page state={inOrder(state)} /> : <div class="card wide waiting" aria-busy="true" />}
       </main>
     </>

@@ -99,22 +99,26 @@ function Sky({ nodes, chosen, choose }: { nodes: readonly Node[]; chosen: string
             key={node.name}
             class={`bird${node.alone ? " alone" : ""}${node.name === chosen ? " chosen" : ""}${node.runs ? "" : " gone"}${node.status.complaints.length ? " troubled" : ""}`}
             transform={`translate(${place.x} ${place.y})`}
-            role="button"
-            tabindex={0}
-            aria-pressed={node.name === chosen}
-            aria-label={`${node.alone ? "alone" : node.name} ${node.status.reward.toFixed(2)}: ${title(node)}, round ${node.opened?.round ?? 0}, reward ${node.status.reward.toFixed(2)}, ${many(node.status.peers, "peer")}`}
-            onClick={() => choose(node.name)}
-            onKeyDown={(event) => {
-              if (event.key !== "Enter" && event.key !== " ") return;
-              event.preventDefault();
-              choose(node.name);
-            }}
           >
             <circle r="31" class="body" />
             <circle r="27" class="track" />
             <circle r="27" class="reward" stroke-dasharray={`${(ring * node.status.reward) / best} ${ring}`} transform="rotate(-90)" />
-            <text y="-1" class="name">{node.alone ? "alone" : node.name}</text>
-            <text y="13" class="small">{node.status.reward.toFixed(2)}</text>
+            <text y="-1" class="name" aria-hidden="true">{node.alone ? "alone" : node.name}</text>
+            <text y="13" class="small" aria-hidden="true">{node.status.reward.toFixed(2)}</text>
+            <circle
+              r="31"
+              class="hit"
+              role="button"
+              tabindex={0}
+              aria-pressed={node.name === chosen}
+              aria-label={`${title(node)}, round ${node.opened?.round ?? 0}, reward ${node.status.reward.toFixed(2)}, ${many(node.status.peers, "peer")}`}
+              onClick={() => choose(node.name)}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter" && event.key !== " ") return;
+                event.preventDefault();
+                choose(node.name);
+              }}
+            />
           </g>
         );
       })}

@@ -387,7 +387,7 @@ impl Point {
             at_ms,
             reward: brief(*reward),
             own: *own as f64,
-            heard: heard.iter().map(|(_, count)| *count as f64).sum(),
+            heard: heard.iter().map(|(_, count)| *count).sum::<usize>() as f64,
             tokens_per_second: brief(*tokens_per_second),
             answer_tokens: brief(*answer_tokens),
             answer_ms: *answer_ms as f64,
