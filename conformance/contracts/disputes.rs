@@ -4,6 +4,11 @@
 //! conformance-contracts --test disputes` lies about every value of a step, not only some.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unnecessary_wraps,
+    clippy::semicolon_if_nothing_returned,
+    reason = "what liars do is said in one line"
+)]
 
 #[path = "../../crates/proof/tests/arena/mod.rs"]
 mod arena;

@@ -222,7 +222,7 @@ fn case(s: &mut Stream, code: Opcode) -> Option<Case> {
             (floats(shape(&full)), vec![words(shape(&mask)), floats(shape(&a)), floats(shape(&b))])
         }
         Opcode::Permute => {
-            let mut order: Vec<u32> = (0..1 + s.below(6)).collect();
+            let mut order: Vec<u32> = (0..=s.below(6)).collect();
             for i in (1..order.len()).rev() {
                 order.swap(i, s.below(i as u32 + 1) as usize);
             }
@@ -328,7 +328,7 @@ fn case(s: &mut Stream, code: Opcode) -> Option<Case> {
             (of(m, n, 0), operands)
         }
         Opcode::Sum | Opcode::Max | Opcode::Dot => {
-            let mut x: Vec<usize> = (0..1 + s.below(3)).map(|_| d(s)).collect();
+            let mut x: Vec<usize> = (0..=s.below(3)).map(|_| d(s)).collect();
             let axis = s.below(x.len() as u32) as usize;
             x[axis] = if code == Opcode::Max { long(s).max(1) } else { long(s) }.min(300);
             attributes = vec![axis as u32];
