@@ -16,6 +16,9 @@ use revm::primitives::{hex, keccak256};
 /// How many vectors one call to the contract brings.
 const BATCH: usize = 1024;
 
+/// What should come of some words.
+type Expected = Box<dyn Fn(&[u32]) -> Vec<u32>>;
+
 /// A function as both sides have it.
 struct Function {
     name: &'static str,
@@ -24,7 +27,7 @@ struct Function {
     /// Words of one vector.
     operands: fn(&mut Stream) -> Vec<u32>,
     /// Words that come out, by `exact`.
-    result: Box<dyn Fn(&[u32]) -> Vec<u32>>,
+    result: Expected,
 }
 
 /// How many vectors each function gets; `dear` ones, which take many multiplications, get fewer unless a number is asked for.
