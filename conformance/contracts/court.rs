@@ -314,7 +314,7 @@ pub(crate) fn fight<D: Account, C: Account>(
                 gas += court.gas["play"];
             }
         }
-        if !here.is_some_and(|done| done.is_ok()) {
+        if here.is_none_or(|done| done.is_err()) {
             court.wait(TIME + 1);
             dispute.expire(court.now()).unwrap();
             court.act(CHALLENGER, "Disputes", "expire(uint256)", &[word(contest)], 0).unwrap();

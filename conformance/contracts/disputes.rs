@@ -4,6 +4,11 @@
 //! conformance-contracts --test disputes` lies about every value of a step, not only some.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unnecessary_wraps,
+    clippy::semicolon_if_nothing_returned,
+    reason = "what liars do is said in one line"
+)]
 
 #[path = "../../crates/proof/tests/arena/mod.rs"]
 mod arena;
@@ -662,7 +667,7 @@ fn garbage_is_no_move_and_costs_its_time() {
             refused += u32::from(!there);
         }
         assert!(!siege.court.takes(turn.other(), contest, &bytes), "out of turn");
-        siege.court.play(turn, contest, &[bytes.clone()]).unwrap();
+        siege.court.play(turn, contest, std::slice::from_ref(&bytes)).unwrap();
         dispute.play(turn, &step, siege.court.now()).unwrap();
         assert!(!siege.court.takes(turn, contest, &bytes), "the same move again");
     }

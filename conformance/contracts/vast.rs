@@ -32,7 +32,9 @@ impl Sparse {
             let count = (1 << span).min(width(leaves, base) - first);
             let mut nodes: Vec<Digest> = (0..count).map(|_| noise(seed)).collect();
             if base == 0 {
-                known.iter().for_each(|(at, leaf)| nodes[(at - first) as usize] = *leaf);
+                for (at, leaf) in known {
+                    nodes[(at - first) as usize] = *leaf;
+                }
             }
             nodes[((target >> base) - first) as usize] = node;
             node = fold(leaves, base + span, above, &nodes).unwrap();

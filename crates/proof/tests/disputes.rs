@@ -1,5 +1,7 @@
 //! Whole disputes between two machines: who lies loses, whatever the lie; and who does not lie never loses.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod arena;
 
 use arena::{Arena, Lie, quarrel, work};
@@ -29,7 +31,7 @@ fn every_value_can_be_lied_about_and_no_lie_stands() {
                 exact::DType::F32 => tensor.words[last] ^ 1 << 21,
             };
         });
-        let Some(outcome) = quarrel(&work, lie) else { continue };
+        let Some(outcome) = quarrel(&work, &lie) else { continue };
         assert_eq!(outcome.winner, Party::Challenger, "value {value}: {record:?}");
         // A lie from which nothing follows, such as a bound that is out of range, leaves the liar without a step to show.
         assert!(outcome.step == 1 && outcome.value.is_none_or(|v| v == value), "{outcome:?}: {record:?}");
@@ -81,7 +83,7 @@ fn the_number_of_moves_is_logarithmic() {
             let work = work(steps);
             let last = work.graph(0).unwrap().records().len() as u32 - 1;
             let lie = Lie::at(steps - 1, last, |tensor: &mut Tensor| tensor.words[0] ^= 1);
-            quarrel(&work, lie).unwrap().moves
+            quarrel(&work, &lie).unwrap().moves
         })
         .collect();
     assert_eq!((moves[1], moves[2]), (moves[0] + 2, moves[0] + 4), "{moves:?}");

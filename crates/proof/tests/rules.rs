@@ -1,5 +1,7 @@
 //! The rules give the bits of `exact`'s scalar device, for every operation there is.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../../exact/tests/common/mod.rs"]
 mod common;
 
@@ -99,38 +101,19 @@ fn long_chains_are_cut_where_the_products_are() {
 /// An operation that is added to `exact` has to be added here, and then to the cases, which need a rule for it.
 #[test]
 fn no_operation_is_left_out() {
+    // `true` for what has a record of its own, `false` for what is disputed as what it is made of.
+    #[rustfmt::skip]
     let known = |op: &Op| match op {
-        Op::Full { .. }
-        | Op::Iota { .. }
-        | Op::Philox { .. }
-        | Op::Unit
-        | Op::Copy
-        | Op::Unary(_)
-        | Op::Binary(_) => true,
-        Op::Compare(_) | Op::Int(_) | Op::Fma | Op::Select | Op::ToFloat | Op::Reshape { .. } => true,
-        Op::Permute { .. } | Op::Broadcast { .. } | Op::Slice { .. } | Op::Pad { .. } | Op::Concat { .. } => {
-            true
-        }
-        Op::Flip { .. }
-        | Op::Gather
-        | Op::ScatterAdd { .. }
-        | Op::Pick
-        | Op::Place { .. }
-        | Op::WriteRows => true,
-        Op::Im2col { .. }
-        | Op::Matmul { .. }
-        | Op::RaggedMatmul { .. }
-        | Op::Reduce { .. }
-        | Op::Dot { .. } => true,
-        Op::ArgMax | Op::Keep | Op::Unpack { .. } => true,
-        Op::RmsNorm { .. } | Op::RmsNormGrad | Op::RmsNormWeightGrad | Op::Softmax | Op::TokenLogprob => {
-            false
-        }
-        Op::TokenLogprobGrad | Op::Swiglu | Op::SwigluGrad | Op::Rope { .. } | Op::Attention { .. } => false,
-        Op::AttentionGrad { .. } | Op::Conv3d { .. } | Op::Conv3dWeightGrad { .. } | Op::AdamW { .. } => {
-            false
-        }
-        Op::Sample | Op::PackedMatmul { .. } => false,
+        Op::Full { .. } | Op::Iota { .. } | Op::Philox { .. } | Op::Unit | Op::Copy | Op::Unary(_) | Op::Binary(_)
+        | Op::Compare(_) | Op::Int(_) | Op::Fma | Op::Select | Op::ToFloat | Op::Reshape { .. }
+        | Op::Permute { .. } | Op::Broadcast { .. } | Op::Slice { .. } | Op::Pad { .. } | Op::Concat { .. }
+        | Op::Flip { .. } | Op::Gather | Op::ScatterAdd { .. } | Op::Pick | Op::Place { .. } | Op::WriteRows
+        | Op::Im2col { .. } | Op::Matmul { .. } | Op::RaggedMatmul { .. } | Op::Reduce { .. } | Op::Dot { .. }
+        | Op::ArgMax | Op::Keep | Op::Unpack { .. } => true,
+        Op::RmsNorm { .. } | Op::RmsNormGrad | Op::RmsNormWeightGrad | Op::Softmax | Op::TokenLogprob
+        | Op::TokenLogprobGrad | Op::Swiglu | Op::SwigluGrad | Op::Rope { .. } | Op::Attention { .. }
+        | Op::AttentionGrad { .. } | Op::Conv3d { .. } | Op::Conv3dWeightGrad { .. } | Op::AdamW { .. }
+        | Op::Sample | Op::PackedMatmul { .. } => false,
     };
     let mut seen = BTreeSet::new();
     for kind in KINDS {
@@ -156,7 +139,7 @@ fn what_has_the_wrong_length_has_no_value() {
     let program = alone(&case.op, &case.operands).unwrap();
     let graph = Graph::new(&program, &[]).unwrap();
     let record = graph.records().last().unwrap();
-    let count = (0..).take_while(|j| rule::read(record, 0, 0, *j, &[]).is_some()).count();
+    let count = (0..1000).take_while(|j| rule::read(record, 0, 0, *j, &[]).is_some()).count();
     assert!(rule::run(record, 0, 0, &[], &vec![0; count]).is_some());
     assert!(rule::run(record, 0, 0, &[], &vec![0; count + 1]).is_none());
     assert!(rule::run(record, 0, 0, &[0, 0], &vec![0; count]).is_none());

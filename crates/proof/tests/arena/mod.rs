@@ -181,7 +181,7 @@ pub(crate) struct Outcome {
 }
 
 /// A liar's claim and an honest challenger; nothing if the lie does not change the result.
-pub(crate) fn quarrel(work: &Work, lie: Lie) -> Option<Outcome> {
+pub(crate) fn quarrel(work: &Work, lie: &Lie) -> Option<Outcome> {
     let change = lie.change.clone();
     let liar = Changed(move |t, v, tensor: &mut Tensor| change(t, v, tensor));
     let mut defender = Player::new(Liar { book: Book::new(work.clone(), liar) });
@@ -208,12 +208,10 @@ pub(crate) fn settle<D: Account, C: Account>(
         if dispute.stage() == proof::game::Stage::Value {
             last_value = Some(dispute.walk().index as u32);
         }
-        let through_bytes = step.map(|step| {
-            let read = Move::decode(&dispute.encode(&step));
-            assert_eq!(read.as_ref(), Some(&step));
-            step
-        });
-        let played = through_bytes.is_some_and(|step| dispute.play(turn, &step, now).is_ok());
+        if let Some(step) = &step {
+            assert_eq!(Move::decode(&dispute.encode(step)).as_ref(), Some(step));
+        }
+        let played = step.is_some_and(|step| dispute.play(turn, &step, now).is_ok());
         if !played {
             dispute.expire(now + 10_000).unwrap();
         }
