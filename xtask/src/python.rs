@@ -81,7 +81,7 @@ pub(crate) fn with_reasoning_gym() -> Done<PathBuf> {
     environment("reasoning-gym", REASONING_GYM, "about 350 MB")
 }
 
-/// The Python of an environment that has GenRL.
+/// The Python of an environment that has `GenRL`.
 pub(crate) fn with_genrl() -> Done<PathBuf> {
     environment("genrl", GENRL, "6.6 GB, since it brings CUDA")
 }

@@ -94,7 +94,7 @@ struct Bird {
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// A node told something.
-    Report(Report),
+    Report(Box<Report>),
     /// A node said something that is no report.
     Words(String),
     /// A node's process has ended.
@@ -241,7 +241,7 @@ impl Colony {
                     }
                     let text = String::from_utf8_lossy(&bytes);
                     let line = match serde_json::from_str(text.trim()) {
-                        Ok(report) => News::Report(report),
+                        Ok(report) => News::Report(Box::new(report)),
                         Err(_) => News::Words(text.trim().to_owned()),
                     };
                     if to.blocking_send((i, line)).is_err() {
@@ -263,11 +263,14 @@ impl Colony {
         while let Some(left) = AWAKENING.checked_sub(begin.elapsed()) {
             let Ok(Some((i, news))) = tokio::time::timeout(left, self.lines.recv()).await else { break };
             let found = match &news {
-                News::Report(Report::Listening { addresses }) => {
-                    Some(addresses.iter().filter(is_known).filter_map(|a| a.parse().ok()).collect())
-                }
+                News::Report(report) => match report.as_ref() {
+                    Report::Listening { addresses } => {
+                        Some(addresses.iter().filter(is_known).filter_map(|a| a.parse().ok()).collect())
+                    }
+                    _ => None,
+                },
                 News::Gone => break,
-                _ => None,
+                News::Words(_) => None,
             };
             self.early.push_back((i, news));
             if let Some(found) = found {

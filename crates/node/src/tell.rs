@@ -87,7 +87,7 @@ pub(crate) fn samples(flock: &Flock, round: u64, name: impl Fn(NodeId) -> String
 
 fn said(flock: &Flock, round: u64) -> impl Iterator<Item = ((u8, NodeId), &Known)> {
     let world = flock.worlds().find(move |world| world.round == round);
-    world.into_iter().flat_map(|world| world.all()).map(|(stage, node, _, known)| ((stage, node), known))
+    world.into_iter().flat_map(swarm::World::all).map(|(stage, node, _, known)| ((stage, node), known))
 }
 
 fn environment(flock: &Flock, known: &Known) -> String {

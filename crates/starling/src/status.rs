@@ -26,7 +26,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let homes = homes(options.home.as_deref())?;
     if options.metrics {
-        let nodes: Vec<Status> = homes.iter().map(|home| Status::read(home)).collect::<Result<_, _>>()?;
+        let mut nodes = Vec::new();
+        for home in &homes {
+            nodes.push(Status::read(home)?);
+        }
         say!("{}", node::metrics::render(&nodes).trim_end());
         return Ok(());
     }

@@ -66,7 +66,8 @@ pub(crate) struct Step {
     /// The claim's file
     claim: PathBuf,
     /// The step, the first being 0
-    step: u64,
+    #[arg(value_name = "STEP")]
+    number: u64,
     #[command(flatten)]
     machine: Machine,
 }
@@ -158,7 +159,7 @@ fn of_wren(options: &Make) -> Done<Work> {
         let examples = (0..options.rows).map(row).collect::<Result<Vec<_>, _>>()?;
         batches.push(Batch::imitate(&examples, options.rows, tokens)?);
     }
-    work(options, &model, lesson, &batches)
+    work(options, &model, &lesson, &batches)
 }
 
 /// Somebody's model and a text, cut into pieces that follow each other.
@@ -183,11 +184,11 @@ fn of_text(options: &Make, model: &Path, text: &Path) -> Done<Work> {
         Batch::imitate(&examples, options.rows, options.tokens)
     };
     let batches = pieces[..needed].chunks(options.rows).map(batch).collect::<Result<Vec<_>, _>>()?;
-    work(options, &model, lesson, &batches)
+    work(options, &model, &lesson, &batches)
 }
 
 /// The lesson as programs, states and inputs: exactly what a learner runs.
-fn work(options: &Make, model: &Model, lesson: Lesson, batches: &[Batch]) -> Done<Work> {
+fn work(options: &Make, model: &Model, lesson: &Lesson, batches: &[Batch]) -> Done<Work> {
     let learner = Learner::of(model, lesson.clone(), options.machine.limits())?;
     let mut start: Vec<(String, Tensor)> = Vec::new();
     let sessions = learner.states();
@@ -232,7 +233,7 @@ fn step(options: &Step) -> Done {
     let claim = read(&options.claim)?;
     let mut runner = runner(&options.machine);
     let mut states = claim.work.start().to_vec();
-    for t in 0..options.step {
+    for t in 0..options.number {
         let (graph, given) = (claim.work.graph(t)?, claim.work.given(t)?);
         states = match runner.step(graph, t, &given.inputs, &states, None) {
             Ok(after) => after,
@@ -242,7 +243,7 @@ fn step(options: &Step) -> Done {
             Err(Stop::Error(error)) => return Err(error.into()),
         };
     }
-    tell(&claim.verify_step(&mut runner, options.step, &states)?)
+    tell(&claim.verify_step(&mut runner, options.number, &states)?)
 }
 
 fn tell(verdict: &Verdict) -> Done {

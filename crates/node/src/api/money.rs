@@ -156,15 +156,14 @@ pub(crate) fn accounts(state: &State) -> Vec<Account> {
 impl Ledger {
     async fn look(&mut self, mut accounts: Vec<Account>) -> Result<()> {
         let Some(place) = self.place.clone() else { return Ok(()) };
-        let chain = match &self.chain {
-            Some(chain) => chain.clone(),
-            None => {
-                let manifest = place.contracts.as_deref().map(Manifest::read).transpose()?;
-                let patience = Patience::default();
-                let chain = Chain::connect_with(&place.rpc, Some(place.chain), manifest, patience).await?;
-                self.chain = Some(chain.clone());
-                chain
-            }
+        let chain = if let Some(chain) = &self.chain {
+            chain.clone()
+        } else {
+            let manifest = place.contracts.as_deref().map(Manifest::read).transpose()?;
+            let patience = Patience::default();
+            let chain = Chain::connect_with(&place.rpc, Some(place.chain), manifest, patience).await?;
+            self.chain = Some(chain.clone());
+            chain
         };
         let (height, _) = chain.head().await?;
         let swarm = chain.swarm(SwarmId(place.swarm)).await?;

@@ -29,14 +29,14 @@ fn document() -> Value {
         &mut schemas,
         "How the nodes are",
         "Everything that the page begins with. It follows the stream after `last`.",
-        vec![],
+        &[],
         &[],
     );
     let events = get::<Page>(
         &mut schemas,
         "Events",
         "The events after one, the oldest first. What is no longer kept is said to be missed.",
-        vec![
+        &[
             query("after", "the number of the last event that is known"),
             query("limit", "at most so many; 1000 are the most"),
         ],
@@ -46,17 +46,14 @@ fn document() -> Value {
         &mut schemas,
         "What the chain knows",
         "Read from the chain when it is asked for, at most once a second.",
-        vec![],
+        &[],
         &[],
     );
     let round = get::<Vec<Step>>(
         &mut schemas,
         "A round, step by step",
         "Worked out again from the node's event log, to the bit.",
-        vec![
-            path("node", "a node's name", &json!({"type": "string"})),
-            path("round", "the round", &number()),
-        ],
+        &[path("node", "a node's name", &json!({"type": "string"})), path("round", "the round", &number())],
         &[400, 404, 503],
     );
     let node = || path("node", "a node's name", &json!({"type": "string"}));
@@ -64,14 +61,14 @@ fn document() -> Value {
         &mut schemas,
         "The owner's limits",
         "What of the machine the node may have, and when.",
-        vec![node()],
+        &[node()],
         &[400, 404, 503],
     );
     let mut change = get::<Vec<Limit>>(
         &mut schemas,
         "The limits as they are now",
         "Changes one of them. A node that runs heeds it within a second or two.",
-        vec![node()],
+        &[node()],
         &[400, 404, 413, 415, 503],
     );
     let body = schemas.subschema_for::<Change>().to_value();
@@ -80,7 +77,7 @@ fn document() -> Value {
         &mut schemas,
         "The log's last lines",
         "What the node has written into `node.log`, the oldest first.",
-        vec![node()],
+        &[node()],
         &[404, 503],
     );
     let mut stream = get::<Told>(
@@ -89,10 +86,7 @@ fn document() -> Value {
         "Server-sent events: each has its number as its id and a `Told` as its data. Who comes back says the last id in the header `last-event-id`, or as \
          `after`, and is sent all since. An event named `missed` has a `Missed` as its data: these are no longer kept, and the state has to be read again. \
          It is sent as well if `feed` is not the state's.",
-        vec![
-            query("after", "the number of the last event that is known"),
-            query("feed", "the state's `feed`"),
-        ],
+        &[query("after", "the number of the last event that is known"), query("feed", "the state's `feed`")],
         &[400],
     );
     let content = stream["responses"]["200"]["content"].take();
@@ -131,7 +125,7 @@ fn get<T: JsonSchema>(
     schemas: &mut SchemaGenerator,
     summary: &str,
     description: &str,
-    parameters: Vec<Value>,
+    parameters: &[Value],
     problems: &[u16],
 ) -> Value {
     let answer = |description: &str, schema: &Value| json!({"description": description, "content": {"application/json": {"schema": schema}}});

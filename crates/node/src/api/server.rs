@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,7 +187,7 @@ async fn openapi() -> Response {
 }
 
 async fn state(State(shop): State<Shop>) -> Response {
-    shop.site.feed.state(|state| json(state))
+    shop.site.feed.state(json)
 }
 
 async fn money_now(State(shop): State<Shop>) -> Response {
@@ -365,7 +366,8 @@ impl Follower {
                 }
                 let mut frame = String::new();
                 for (id, line) in batch.lines {
-                    frame.push_str(&format!("id: {id}\ndata: {line}\n\n"));
+                    // A string takes all that is written to it.
+                    let _ = write!(frame, "id: {id}\ndata: {line}\n\n");
                     self.last = id;
                 }
                 if !frame.is_empty() {

@@ -521,7 +521,7 @@ mod tests {
         let audited = |n: u64| Report::Audited {
             round: n,
             peer: format!("peer {n}"),
-            holds: n % 10 != 0,
+            holds: !n.is_multiple_of(10),
             finding: "every bit holds".to_owned(),
             answers: 3,
             took_ms: 1,

@@ -165,9 +165,7 @@ impl Hub {
                 continue;
             }
             let (size, sum) = match (lfs, size, blob_id) {
-                (Some(lfs), ..) => {
-                    (Some(lfs.size), Some(Sum::Sha256(lfs.sha256)).filter(|sum| sum.is_hash()))
-                }
+                (Some(lfs), ..) => (Some(lfs.size), Some(Sum::Sha256(lfs.sha256)).filter(Sum::is_hash)),
                 (None, size, blob) => (size, blob.map(Sum::Git).filter(Sum::is_hash)),
             };
             let (true, Some(size), Some(sum)) = (is_inside(&path), size, sum) else {
@@ -176,7 +174,8 @@ impl Hub {
             files.push(Remote { path, size, sum });
         }
         let has = |name: &str| files.iter().any(|file| file.path == name);
-        if !all && !(has("config.json") && files.iter().any(|file| file.path.ends_with(".safetensors"))) {
+        let weights = files.iter().any(|file| file.path.ends_with(".safetensors"));
+        if !(all || has("config.json") && weights) {
             return Err(HubError::NoModel { repo: repo.to_owned() });
         }
         Ok(Listing { repo: repo.to_owned(), commit: model.sha, files })

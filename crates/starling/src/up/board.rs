@@ -293,7 +293,7 @@ impl Board {
 }
 
 /// That it has begun, for programs.
-pub(crate) fn begun(colony: &Colony, dashboard: Option<String>) -> Value {
+pub(crate) fn begun(colony: &Colony, dashboard: Option<&str>) -> Value {
     json!({"begun": {
         "nodes": colony.names(),
         "rpc": colony.rpc(),

@@ -133,7 +133,7 @@ async fn fly(options: &Options) -> Done {
     }
     let mut board = Board::new(colony.names(), begin);
     if json {
-        say!("{}", board::begun(&colony, dashboard.as_ref().map(Dashboard::url)));
+        say!("{}", board::begun(&colony, dashboard.as_ref().map(Dashboard::url).as_deref()));
     } else {
         say!(
             "  another node{} joins with   starling join {}…   (`starling invite` prints it whole)",
@@ -223,7 +223,7 @@ async fn dashboard(options: &Options, folder: &std::path::Path) -> Result<Dashbo
 /// News as the dashboard is told it.
 fn report(news: &News) -> Report {
     match news {
-        News::Report(report) => report.clone(),
+        News::Report(report) => report.as_ref().clone(),
         News::Words(words) => Report::Said { words: words.chars().take(1000).collect() },
         News::Gone => Report::Gone,
     }
@@ -232,7 +232,9 @@ fn report(news: &News) -> Report {
 fn tell(board: &mut Board, i: usize, news: &News, json: bool, screen: Option<&mut Screen>) -> Done {
     let lines = board.take(i, news);
     if let Some(screen) = screen {
-        lines.iter().for_each(|line| screen.say(line));
+        for line in &lines {
+            screen.say(line);
+        }
         return Ok(());
     }
     if json {

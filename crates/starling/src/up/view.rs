@@ -1,6 +1,7 @@
 //! The flock as it flies, drawn on a terminal: what each node earns, who hears whom, and what happens.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -205,7 +206,11 @@ fn heard(frame: &mut Frame, area: Rect, sights: &[Sight], all: &[Sight]) {
     let mut rows = inside.rows();
     let short = |name: &str| name.chars().take(2).collect::<String>();
     if let Some(row) = rows.next() {
-        let names: String = all.iter().map(|sight| format!("{:>3}", short(sight.name))).collect();
+        let mut names = String::new();
+        for sight in all {
+            // A string takes all that is written to it.
+            let _ = write!(names, "{:>3}", short(sight.name));
+        }
         frame.render_widget(Line::from(format!("{:<8}{names}", "")).dim(), row);
     }
     for ((at, sight), row) in sights.iter().enumerate().zip(rows) {
@@ -236,7 +241,7 @@ mod tests {
         let names = ["1", "2", "3", "alone"].map(str::to_owned).to_vec();
         let mut board = Board::new(names, Instant::now());
         let mut said = VecDeque::new();
-        let mut tell = |i: usize, report: Report| said.extend(board.take(i, &News::Report(report)));
+        let mut tell = |i: usize, report: Report| said.extend(board.take(i, &News::Report(Box::new(report))));
         let peer = |i: usize| format!("peer{i}");
         for i in 0..4 {
             tell(
