@@ -6,7 +6,7 @@ use assist::{Act, Actor, Assistant, Event, Intent, Nerve, Part, Recipe, repeater
 use exact::Device;
 
 /// What `cargo run --release -p assist --example robin -- make` prints.
-const HASH: &str = "713317adc3d9197a2466f2b2a2ed51cb86d1e068c919beebdb62f4673a567b33";
+const HASH: &str = "696d5bf20e09b54f8d316218409f05b02cdfb718d1d1c2970333ad75d075fc68";
 
 #[test]
 fn what_ships_is_what_was_made() {

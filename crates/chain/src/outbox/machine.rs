@@ -42,7 +42,7 @@ const LIMIT_ATTEMPTS: usize = 24;
 pub(super) const MARKS: u128 = 1 << 20;
 /// What is given on top of an estimate, or a quarter of it if that is more: two places of storage that were not new when it was made, and are by the time the
 /// call is executed, as with checkpoints that have a time of their own in each block. What is not used is not paid.
-const GAS_MARGIN: u64 = 50_000;
+pub(super) const GAS_MARGIN: u64 = 50_000;
 /// What a call may take in gas, while nobody can say.
 const GUESS: u64 = 250_000;
 /// How many looks in a row must miss all of an intent's transactions before its nonce counts as spent by another: some

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::intent::{Attempt, Fees, Intent, IntentId, Receipt, State};
-use super::machine::{Effect, Estimate, Event, MARKS, Machine, Policy, Record, Refusal, View};
+use super::machine::{Effect, Estimate, Event, GAS_MARGIN, MARKS, Machine, Policy, Record, Refusal, View};
 use crate::{Address, Hash, Time, Wei};
 
 const DEPTH: u64 = 4;
@@ -341,7 +341,7 @@ fn a_wallet_without_funds_says_what_it_needs() {
     node.step(&mut model, Event::Put(intent(0)), &mut || false);
     node.tick(&mut model, &mut || false);
     let need = node.machine.need().unwrap();
-    assert_eq!((need.wanted, need.balance), (Wei((GAS + GAS / 4) as u128 * (201 + MARKS)), Wei(7)));
+    assert_eq!((need.wanted, need.balance), (Wei((GAS + GAS_MARGIN) as u128 * (201 + MARKS)), Wei(7)));
     assert!(model.sent.is_empty());
     model.balance = need.wanted.0;
     node.tick(&mut model, &mut || false);
