@@ -209,8 +209,8 @@ impl Mind {
     }
 
     /// Computes no more than this share of the time, in percent, from the next piece of work on.
-    pub(crate) fn set_share(&self, percent: u8) {
-        self.leisure.share.store(percent, Ordering::Relaxed);
+    pub(crate) fn set_share(&self, percent: u16) {
+        self.leisure.share.store(percent.min(100) as u8, Ordering::Relaxed);
     }
 
     /// Pauses no more: the node leaves.

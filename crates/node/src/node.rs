@@ -34,6 +34,8 @@ const TOPIC: &str = "rounds/1";
 const READY: &str = "ready/1";
 /// How often it is looked whether time has come for something.
 const TICK: Duration = Duration::from_millis(100);
+/// How long no further address must turn up for all to be known.
+const SETTLES: Duration = Duration::from_millis(100);
 /// How long a node listens that hears nobody.
 const LISTENS_ALONE_MS: u64 = 100;
 /// Who joins in a later round than this has missed something.
@@ -127,7 +129,7 @@ pub async fn join(
     };
     reports.tell(started).await;
     let handle = start_network(&options, &charter, folder.join("peers"))?;
-    let addresses = handle.until_listening().await?.iter().map(ToString::to_string).collect();
+    let addresses = listens(&handle).await?.iter().map(ToString::to_string).collect();
     reports.tell(Report::Listening { addresses }).await;
     let blobs = Blobs::start(
         &handle,
@@ -710,6 +712,19 @@ impl Node {
 
     async fn tell(&mut self, report: Report) {
         self.reports.tell(report).await;
+    }
+}
+
+/// Where it listens, once no further address turns up: they come one after the other, and the first is this machine's own.
+async fn listens(handle: &Handle) -> Result<Vec<net::Address>> {
+    let mut known = handle.until_listening().await?;
+    loop {
+        tokio::time::sleep(SETTLES).await;
+        let now = handle.until_listening().await?;
+        if now.len() == known.len() {
+            return Ok(now);
+        }
+        known = now;
     }
 }
 

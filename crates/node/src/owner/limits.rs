@@ -34,7 +34,7 @@ pub struct Limits {
     /// Whether it works only while other programs leave most of the machine idle.
     pub only_when_idle: bool,
     /// The share of the time that it computes, in percent; it pauses between pieces of work.
-    pub cpu_percent: u8,
+    pub cpu_percent: u16,
     /// Threads it computes with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u16>,
