@@ -1,13 +1,13 @@
 //! The dashboard: a page that shows how nodes are, and the API behind it.
 //!
-//! One address serves both. What nodes tell ([`Report`](crate::Report)) is numbered and kept ([`Told`]); how that leaves them is [`State`]; the page
+//! One address serves both. What nodes tell (`Report`) is numbered and kept ([`Told`]); how that leaves them is `state`; the page
 //! asks for the state once and then follows the events. A client that comes back after a while says which event it saw last and is given
 //! all since, or is told which of them are gone.
 //!
 //! The page and everything in it are in the program: nothing is fetched from elsewhere. The API's document, `dashboard/openapi.json`, is made of the
 //! types here by a test, and the page's types are made of the document.
 //!
-//! Who may ask is decided in [`guard`]: other sites may not, by whatever name they call this machine; and where the address can be reached from
+//! Who may ask is decided in `guard`: other sites may not, by whatever name they call this machine; and where the address can be reached from
 //! other machines, only who has the token.
 
 mod assets;
