@@ -289,8 +289,12 @@ fn numbers(uri: &Uri, names: [&str; 2]) -> Result<[Option<u64>; 2], Box<Response
     for (found, name) in found.iter_mut().zip(names) {
         let mut pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
         let Some((_, text)) = pairs.find(|(key, _)| *key == name) else { continue };
-        let why = |_| Box::new(problem(StatusCode::BAD_REQUEST, &format!("{name} is a number")));
-        *found = Some(text.parse().map_err(why)?);
+        // None above what the document allows.
+        let number = text.parse().ok().filter(|number| *number <= i64::MAX as u64);
+        let why = || {
+            Box::new(problem(StatusCode::BAD_REQUEST, &format!("{name} is a number from 0 to {}", i64::MAX)))
+        };
+        *found = Some(number.ok_or_else(why)?);
     }
     Ok(found)
 }
