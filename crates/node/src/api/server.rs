@@ -290,7 +290,7 @@ fn numbers(uri: &Uri, names: [&str; 2]) -> Result<[Option<u64>; 2], Box<Response
         let mut pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
         let Some((_, text)) = pairs.find(|(key, _)| *key == name) else { continue };
         // None above what the document allows.
-        let number = text.parse().ok().filter(|number| *number <= i64::MAX as u64);
+        let number = text.parse().ok().filter(|number: &u64| i64::try_from(*number).is_ok());
         let why = || {
             Box::new(problem(StatusCode::BAD_REQUEST, &format!("{name} is a number from 0 to {}", i64::MAX)))
         };
