@@ -30,7 +30,7 @@ pub(crate) fn bench(bench: &mut Bench, name: &str) -> Result {
 }
 
 /// Secrets that are easy to tell apart.
-fn secret(number: u64) -> [u8; 32] {
+pub(crate) fn secret(number: u64) -> [u8; 32] {
     let mut secret = [1; 32];
     secret[24..].copy_from_slice(&(number + 1).to_be_bytes());
     secret

@@ -10,6 +10,7 @@ use swarm::sim::Parrot;
 use swarm::{Charter, Effect, Event, Flock, Memory, NodeId, Parts, Play, Seed, Tongue, Trainer, Verdict};
 use tokio::sync::watch;
 
+use crate::net::secret;
 use crate::report::Unit;
 use crate::{Bench, Result};
 
@@ -79,9 +80,8 @@ async fn run(parts: &Arc<Parts>, nodes: usize, rounds: u64) -> Result<[f64; 2]> 
     let (open, opened) = watch::channel((0, Seed([0; 32])));
     let mut handles: Vec<(Handle, Events)> = Vec::new();
     for number in 0..nodes {
-        let mut secret = [1; 32];
-        secret[24..].copy_from_slice(&(number as u64 + 1).to_be_bytes());
-        let mut config = Config::in_memory(secret, SwarmId::named(&format!("bench voices {nodes}")));
+        let mut config =
+            Config::in_memory(secret(number as u64), SwarmId::named(&format!("bench voices {nodes}")));
         config.limits.wanted_peers = 10;
         for known in [number / 2, number / 3, number.saturating_sub(1)] {
             if let Some((handle, _)) = handles.get(known) {

@@ -2,8 +2,8 @@
 //!
 //! What they are built and checked with comes from the registries of Node and Python, in pinned versions.
 
-use crate::python;
 use crate::step::{Done, root, run, step, target};
+use crate::{node, python};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -104,21 +104,9 @@ fn forge() -> Done<Command> {
     Ok(forge)
 }
 
-/// Brings `contracts/node_modules` to what `package-lock.json` says, once.
 fn install() -> Done {
-    let lock = home().join("package-lock.json");
-    let wanted = std::fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
-    // Written last: an installation that was interrupted has no such file and is made again.
-    let made = home().join("node_modules/.made-of");
-    if std::fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
-        return Ok(());
-    }
-    step("contracts: installing compiler, forge and OpenZeppelin from npm (once; about 100 MB)", || {
-        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        run(Command::new(npm)
-            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-            .current_dir(home()))
-        .map_err(|why| format!("{why}; Node 20 with npm is needed (https://nodejs.org)"))?;
-        std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
-    })
+    node::locked(
+        &home(),
+        "contracts: installing compiler, forge and OpenZeppelin from npm (once; about 100 MB)",
+    )
 }

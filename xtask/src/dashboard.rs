@@ -2,8 +2,8 @@
 //!
 //! What it is built and checked with comes from npm, in the versions of `dashboard/package-lock.json`.
 
-use crate::python;
 use crate::step::{Done, cargo, root, run, step, target};
+use crate::{node, python};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -68,21 +68,6 @@ fn npx(program: &str) -> Command {
     node
 }
 
-/// Brings `dashboard/node_modules` to what `package-lock.json` says, once.
 fn install() -> Done {
-    let lock = home().join("package-lock.json");
-    let wanted = std::fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
-    // Written last: an installation that was interrupted has no such file and is made again.
-    let made = home().join("node_modules/.made-of");
-    if std::fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
-        return Ok(());
-    }
-    step("dashboard: installing what builds and checks it from npm (once; about 100 MB)", || {
-        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        run(Command::new(npm)
-            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-            .current_dir(home()))
-        .map_err(|why| format!("{why}; Node 20 with npm is needed (https://nodejs.org)"))?;
-        std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
-    })
+    node::locked(&home(), "dashboard: installing what builds and checks it from npm (once; about 100 MB)")
 }

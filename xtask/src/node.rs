@@ -1,7 +1,7 @@
-//! Node packages under `target/node/`, installed the first time they are needed.
+//! Node packages, installed the first time they are needed: under `target/node/`, or where a `package-lock.json` is.
 
 use crate::step::{Done, run, step, target};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The chain to compare with, the clients that must not notice a difference, and the compiler of what they deploy.
@@ -30,6 +30,28 @@ pub(crate) fn anvil() -> Done<PathBuf> {
     }
 }
 
+/// Brings a folder's `node_modules` to what its `package-lock.json` says, once.
+pub(crate) fn locked(home: &Path, headline: &str) -> Done {
+    let lock = home.join("package-lock.json");
+    let wanted = std::fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
+    // Written last: an installation that was interrupted has no such file and is made again.
+    let made = home.join("node_modules/.made-of");
+    if std::fs::read_to_string(&made).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    step(headline, || {
+        run(npm()
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(home))
+        .map_err(|why| format!("{why}; Node 20 with npm is needed (https://nodejs.org)"))?;
+        std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
+    })
+}
+
+fn npm() -> Command {
+    Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
+}
+
 /// The `node_modules` of an environment with these packages.
 fn environment(name: &str, packages: &[&str]) -> Done<PathBuf> {
     let home = target().join("node").join(name);
@@ -41,10 +63,9 @@ fn environment(name: &str, packages: &[&str]) -> Done<PathBuf> {
     }
     step(&format!("Node: installing {wanted} into target/node/{name} (once)"), || {
         std::fs::create_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
-        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
         // The packages' own scripts are not run: none of these needs them.
         let quiet = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-        run(Command::new(npm).args(quiet).arg(&home).args(packages))?;
+        run(npm().args(quiet).arg(&home).args(packages))?;
         std::fs::write(&made, &wanted).map_err(|e| format!("{}: {e}", made.display()))
     })?;
     Ok(home.join("node_modules"))
